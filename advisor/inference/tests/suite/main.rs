@@ -1,0 +1,11 @@
+//! The model server from outside: backends, serving, and the protocol over HTTP and gRPC.
+
+#![allow(clippy::unwrap_used)]
+
+mod backends;
+mod grpc;
+mod http;
+mod repository;
+mod serving;
+mod support;
+mod versions;

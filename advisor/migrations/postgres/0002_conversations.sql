@@ -1,0 +1,30 @@
+CREATE TABLE user_keys (
+    user_id TEXT PRIMARY KEY,
+    wrapped BYTEA NOT NULL
+);
+CREATE TABLE conversations (
+    conversation_id TEXT PRIMARY KEY,
+    user_id         TEXT NOT NULL,
+    title           BYTEA NOT NULL,
+    created         BIGINT NOT NULL
+);
+CREATE INDEX conversations_by_user ON conversations (user_id, created);
+CREATE TABLE messages (
+    message_id      TEXT PRIMARY KEY,
+    conversation_id TEXT NOT NULL,
+    sequence        BIGINT NOT NULL,
+    role            TEXT NOT NULL,
+    at              BIGINT NOT NULL,
+    body            BYTEA NOT NULL,
+    reference       TEXT,
+    UNIQUE (conversation_id, sequence),
+    UNIQUE (conversation_id, reference)
+);
+CREATE TABLE pending_actions (
+    token           TEXT PRIMARY KEY,
+    conversation_id TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    body            TEXT NOT NULL,
+    state           TEXT NOT NULL,
+    created         BIGINT NOT NULL
+);

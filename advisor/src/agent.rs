@@ -1,0 +1,214 @@
+//! The rebalancing agent: it looks at every portfolio once a day, after the day's valuation, and goes as far as the
+//! mandate allows. It acts on events alone, so a replay of the same events takes the same steps.
+use crate::{
+    Advisor, Result,
+    cycle::{Cycle, MarketView, Snapshot, Trigger, float, snapshot, volatility},
+    mandate::Autonomy,
+    recommendation::Status,
+    store::{Slice, Store},
+};
+use async_trait::async_trait;
+use moneta_contracts::{
+    events::{BarClosed, Event as _, MarketMoved, PortfolioUpdated, PortfolioValued, TradeExecuted},
+    portfolio::{GetPortfolioRequest, PortfolioView},
+    user::GetQuestionnaireRequest,
+};
+use moneta_kit::{
+    bus::{Envelope, Handler, HandlerError},
+    client::Call,
+};
+use moneta_types::{Date, Timestamp};
+use ndarray::{Array1, Array2};
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+/// The events that the agent reads.
+pub const TYPES: &[&str] =
+    &[BarClosed::TYPE, MarketMoved::TYPE, TradeExecuted::TYPE, PortfolioUpdated::TYPE, PortfolioValued::TYPE];
+
+/// Name under which the inbox records what the agent took in.
+const CONSUMER: &str = "advisor";
+
+/// Handles the adviser's events.
+#[derive(Debug)]
+pub struct Agent {
+    advisor: Arc<Advisor>,
+}
+
+impl Agent {
+    /// The agent of an adviser.
+    pub const fn new(advisor: Arc<Advisor>) -> Self {
+        Self { advisor }
+    }
+}
+
+#[async_trait]
+impl Handler for Agent {
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        let advisor = &self.advisor;
+        match event.event_type.as_str() {
+            BarClosed::TYPE => advisor.follow_bars(&event.decode()?).await?,
+            MarketMoved::TYPE => advisor.note_market_fall(event, &event.decode()?).await?,
+            TradeExecuted::TYPE => advisor.note_trade(event, &event.decode()?).await?,
+            PortfolioUpdated::TYPE => advisor.reconsider(event, &event.decode()?).await?,
+            PortfolioValued::TYPE => advisor.review(event, &event.decode()?).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Advisor {
+    async fn note_market_fall(&self, envelope: &Envelope, event: &MarketMoved) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        if tx.first_time(CONSUMER, envelope.id).await? {
+            Store::keep_market_fall(&mut tx, event.date).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn note_trade(&self, envelope: &Envelope, event: &TradeExecuted) -> Result<()> {
+        let value = event.price.value_of(event.quantity, event.currency)?;
+        let mut tx = self.store.begin().await?;
+        if tx.first_time(CONSUMER, envelope.id).await? {
+            Store::keep_turnover(&mut tx, event.execution_id, event.portfolio_id, event.at, value).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The portfolio is no longer the one that open proposals were computed for: they lapse, and the next review looks
+    /// at it anew.
+    async fn reconsider(&self, envelope: &Envelope, event: &PortfolioUpdated) -> Result<()> {
+        if event.change == "target" {
+            return Ok(());
+        }
+        let open = self
+            .store
+            .recommendations(Some(event.portfolio_id), None, Some(Status::Open), Slice::newest(50))
+            .await?;
+        let mut tx = self.store.begin().await?;
+        if !tx.first_time(CONSUMER, envelope.id).await? {
+            return Ok(());
+        }
+        for mut item in open.into_iter().filter(|item| item.portfolio_version < event.version) {
+            let reason = format!("the portfolio changed ({}) after it was computed", event.change);
+            Store::move_to(&mut tx, &mut item, Status::Lapsed, &reason).await?;
+            tx.publish(&crate::cycle::closed(&item), envelope.cause(), &self.ctx.clock).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The daily look at a portfolio.
+    async fn review(&self, envelope: &Envelope, event: &PortfolioValued) -> Result<()> {
+        let cause = envelope.cause();
+        self.lapse_expired(event, cause).await?;
+        let executing = self.continue_execution(event, cause).await?;
+        let mandate = self.mandate_of(event.portfolio_id, event.owner_id, event.value.currency()).await?;
+        if executing || mandate.paused || !event.value.is_positive() {
+            return Ok(());
+        }
+        let call = Call::for_user(&self.ctx, event.owner_id, cause);
+        let request = GetPortfolioRequest { portfolio_id: event.portfolio_id.to_string() };
+        let portfolio = self.ctx.directory.portfolio().get_portfolio(call.request(request)).await?.into_inner();
+        let (view, _) = self.market_view().await?;
+        let Some(trigger) = self.trigger(event, &portfolio, &view, &call, &mandate.volatility_ceiling).await? else {
+            return Ok(());
+        };
+        let cycle = Cycle { portfolio, trigger, cause, event: Some(envelope.id) };
+        let Some(outcome) = self.run_cycle(&cycle).await? else { return Ok(()) };
+        if let Some(recommendation) = outcome.recommendation
+            && mandate.autonomy == Autonomy::Discretionary
+        {
+            self.execute(recommendation, "carried out by the agent within the mandate", cause).await?;
+        }
+        Ok(())
+    }
+
+    /// What calls for a cycle today, if anything does.
+    async fn trigger(
+        &self,
+        event: &PortfolioValued,
+        portfolio: &PortfolioView,
+        view: &MarketView,
+        call: &Call,
+        mandate_ceiling: &Decimal,
+    ) -> Result<Option<Trigger>> {
+        let questionnaire = GetQuestionnaireRequest { user_id: event.owner_id.to_string(), version: 0 };
+        let profile = match self.ctx.directory.user().get_questionnaire(call.request(questionnaire)).await {
+            Ok(answer) => answer.into_inner(),
+            // Without answers there is no advice, and nothing to look at.
+            Err(status) if status.code() == tonic::Code::NotFound => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+        let Some(reviewed_on) = self.store.reviewed_on(event.portfolio_id).await? else {
+            return Ok(Some(Trigger::First));
+        };
+        if self.store.market_fell_on(event.date).await? {
+            return Ok(Some(Trigger::MarketFall));
+        }
+        if days(reviewed_on, event.date) * 5 >= i64::from(self.config.review_days) * 7 {
+            return Ok(Some(Trigger::Review));
+        }
+        if days(reviewed_on, event.date) * 5 < i64::from(self.config.cooldown_days) * 7 {
+            return Ok(None);
+        }
+        let snapshot = snapshot(portfolio, view)?;
+        let own: Decimal = profile.volatility_ceiling.parse().unwrap_or(Decimal::ONE);
+        if present_volatility(&snapshot, view) > float(own.min(*mandate_ceiling)) {
+            return Ok(Some(Trigger::Risk));
+        }
+        let drifted = !portfolio.target.is_empty() && drift(&snapshot, portfolio) > self.config.band * 2.0;
+        Ok(drifted.then_some(Trigger::Drift))
+    }
+
+    async fn lapse_expired(&self, event: &PortfolioValued, cause: moneta_types::Cause) -> Result<()> {
+        let now: Timestamp = self.ctx.clock.now();
+        let open = self
+            .store
+            .recommendations(Some(event.portfolio_id), None, Some(Status::Open), Slice::newest(50))
+            .await?;
+        for mut item in open.into_iter().filter(|item| item.expires <= now) {
+            let mut tx = self.store.begin().await?;
+            Store::move_to(&mut tx, &mut item, Status::Lapsed, "it was not answered in time").await?;
+            tx.publish(&crate::cycle::closed(&item), cause.part("lapse"), &self.ctx.clock).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+fn days(from: Date, to: Date) -> i64 {
+    to.signed_duration_since(from).num_days()
+}
+
+/// Annualised volatility of a portfolio as it stands.
+pub(crate) fn present_volatility(snapshot: &Snapshot, view: &MarketView) -> f64 {
+    let count = view.symbols.len();
+    let value = float(snapshot.value.amount());
+    let mut weights = Array1::<f64>::zeros(count);
+    for holding in &snapshot.holdings {
+        if let Some(index) = view.position(&holding.symbol) {
+            weights[index] = float(holding.value.amount()) / value;
+        }
+    }
+    let covariance = Array2::from_shape_fn((count, count), |(row, column)| view.covariance[row * count + column]);
+    volatility(&covariance, &weights)
+}
+
+/// Σ|w − target|/2 against the portfolio's stored target.
+fn drift(snapshot: &Snapshot, portfolio: &PortfolioView) -> f64 {
+    let value = snapshot.value.amount();
+    let mut weights: std::collections::BTreeMap<&str, Decimal> = portfolio
+        .target
+        .iter()
+        .map(|target| (target.symbol.as_str(), -target.weight.parse().unwrap_or(Decimal::ZERO)))
+        .collect();
+    for holding in &snapshot.holdings {
+        *weights.entry(holding.symbol.as_str()).or_default() += holding.value.amount() / value;
+    }
+    *weights.entry(moneta_types::Symbol::CASH).or_default() += snapshot.cash.amount() / value;
+    float(weights.values().map(Decimal::abs).sum::<Decimal>()) / 2.0
+}

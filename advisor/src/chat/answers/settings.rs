@@ -1,0 +1,131 @@
+//! Settings by chat: the agent's pause and notification preferences. The risk profile is not a setting.
+use super::{Pending, Reply, Turn};
+use crate::{Result, mandate::Mandate, store::Store};
+use moneta_contracts::{
+    events::MandateChanged,
+    notification::{GetPreferencesRequest, SetPreferencesRequest, TopicPreference},
+    portfolio::{GetPortfolioRequest, PortfolioView},
+};
+use moneta_kit::problem::parse;
+
+impl Turn<'_> {
+    pub(super) fn change_risk(&self) -> Reply {
+        Reply::refuse(
+            "not_permitted",
+            "I may not change your risk profile from a sentence: the rules on suitability want your situation, goals and \
+             experience to be asked as a whole. Please fill in the suitability questionnaire again; a new version takes effect at \
+             once.",
+        )
+    }
+
+    pub(super) async fn mandate(&self, portfolio: &PortfolioView) -> Result<Mandate> {
+        let (id, owner) = (parse("portfolio_id", &portfolio.portfolio_id)?, parse("owner_id", &portfolio.owner_id)?);
+        self.advisor.mandate_of(id, owner, parse("currency", &portfolio.currency)?).await
+    }
+
+    pub(super) async fn carry_out_pause(&self, portfolio_id: &str, paused: bool) -> Result<Reply> {
+        let request = self.call.request(GetPortfolioRequest { portfolio_id: portfolio_id.to_owned() });
+        let portfolio = self.advisor.ctx.directory.portfolio().get_portfolio(request).await?.into_inner();
+        let mut mandate = self.mandate(&portfolio).await?;
+        mandate.version += 1;
+        mandate.paused = paused;
+        mandate.pause_reason = if paused { "paused by the client in the chat".to_owned() } else { String::new() };
+        mandate.updated = self.advisor.ctx.clock.now();
+        self.advisor.put_mandate(&mandate, self.cause).await?;
+        Ok(Reply::say(if paused {
+            "The agent is paused: it will propose and do nothing until you let it run again."
+        } else {
+            "The agent runs again within its mandate."
+        })
+        .figure("mandate version", mandate.version, "advisor.SetMandate"))
+    }
+
+    pub(super) async fn notification_preferences(&self) -> Result<Reply> {
+        let request = self.call.request(GetPreferencesRequest { user_id: self.user.to_string() });
+        let preferences =
+            self.advisor.ctx.directory.notification().get_preferences(request).await?.into_inner().topics;
+        let text = self.text.to_lowercase();
+        let off = ["stop", "off", "no more", "don't", "disable", "unsubscribe", "mute", "fewer"].iter().any(|word| text.contains(word));
+        let on = ["turn on", "enable", "switch on", "start", "subscribe", "notify me", "send me"].iter().any(|word| text.contains(word));
+        let channel = if ["email", "e-mail", "mail"].iter().any(|word| text.contains(word)) { "email" } else { "inbox" };
+        let named = preferences.iter().find(|topic| {
+            topic.channel == channel && topic.topic.split('_').any(|word| word.len() > 3 && text.contains(word))
+        });
+        match named {
+            Some(topic) if topic.mandatory && off => Ok(Reply::refuse(
+                "not_permitted",
+                format!(
+                    "Messages about \"{}\" cannot be switched off: we are obliged to send them. {}",
+                    topic.topic.replace('_', " "),
+                    topic.description
+                ),
+            )),
+            Some(topic) if off || on => {
+                let enabled = !off;
+                let summary = format!(
+                    "turn {} {} messages about \"{}\"",
+                    if enabled { "on" } else { "off" },
+                    topic.channel,
+                    topic.topic.replace('_', " ")
+                );
+                let pending = Pending::SetNotification {
+                    topic: topic.topic.clone(),
+                    channel: topic.channel.clone(),
+                    enabled,
+                };
+                Ok(self.ask(format!("Shall I {summary}? Answer yes or no."), pending, &summary))
+            }
+            _ => {
+                let list: Vec<String> = preferences
+                    .iter()
+                    .map(|topic| {
+                        let state = if topic.enabled { "on" } else { "off" };
+                        format!("{} by {}: {state}", topic.topic.replace('_', " "), topic.channel)
+                    })
+                    .collect();
+                Ok(Reply::say(format!(
+                    "These are your notification settings: {}. Tell me which to turn on or off.",
+                    list.join("; ")
+                )))
+            }
+        }
+    }
+
+    pub(super) async fn carry_out_notification(&self, topic: &str, channel: &str, enabled: bool) -> Result<Reply> {
+        let change = TopicPreference {
+            topic: topic.to_owned(),
+            channel: channel.to_owned(),
+            enabled,
+            ..TopicPreference::default()
+        };
+        let request = SetPreferencesRequest {
+            user_id: self.user.to_string(),
+            topics: vec![change],
+            ..SetPreferencesRequest::default()
+        };
+        self.advisor.ctx.directory.notification().set_preferences(self.call.request(request)).await?;
+        Ok(Reply::say(format!(
+            "Done: {channel} messages about \"{}\" are {} now.",
+            topic.replace('_', " "),
+            if enabled { "on" } else { "off" }
+        )))
+    }
+}
+
+impl crate::Advisor {
+    /// Puts a version of a mandate into force and tells of it.
+    pub(crate) async fn put_mandate(&self, mandate: &Mandate, cause: moneta_types::Cause) -> Result<()> {
+        let event = MandateChanged {
+            portfolio_id: mandate.portfolio_id,
+            owner_id: mandate.owner_id,
+            version: mandate.version,
+            autonomy: mandate.autonomy.as_str().to_owned(),
+            paused: mandate.paused,
+        };
+        let mut tx = self.store.begin().await?;
+        Store::keep_mandate(&mut tx, mandate).await?;
+        tx.publish(&event, cause.part("mandate"), &self.ctx.clock).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

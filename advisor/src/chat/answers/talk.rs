@@ -1,0 +1,99 @@
+//! Questions of knowledge, answered from our texts with the texts named; courtesies; and the honest no.
+use super::{super::knowledge::first_sentences, Reply, Turn, no_portfolio};
+use crate::{Result, cycle::percent};
+use moneta_contracts::{convert, portfolio::AttributionRequest};
+use moneta_models::nlu::Embedding;
+
+/// Cosine similarity under which no text of ours answers the question.
+const NEAR_ENOUGH: f32 = 0.35;
+/// Cosine similarity above which a text answers even where the intent was not recognised.
+const VERY_NEAR: f32 = 0.60;
+
+impl Turn<'_> {
+    pub(super) async fn knowledge(&self, embedding: &Embedding) -> Result<Reply> {
+        let hits = self.advisor.chat.knowledge.search(embedding, 3).await?;
+        let near: Vec<_> = hits.into_iter().filter(|hit| hit.score >= NEAR_ENOUGH).collect();
+        let Some(best) = near.first() else {
+            return Ok(Reply::refuse(
+                "out_of_scope",
+                "I have no text of ours that answers this, and I do not want to guess. An adviser can help you further.",
+            ));
+        };
+        let cited: Vec<_> = near.iter().filter(|hit| hit.score >= best.score - 0.08).collect();
+        let mut reply = Reply::say(format!("{} [{}]", first_sentences(&best.body, 4), best.id));
+        reply.citations = cited.iter().map(|hit| hit.citation()).collect();
+        Ok(reply)
+    }
+
+    pub(super) async fn costs(&self, embedding: &Embedding) -> Result<Reply> {
+        let mut reply = self.knowledge(embedding).await?;
+        let Some(portfolio) = self.portfolio().await? else { return Ok(reply) };
+        let request = AttributionRequest {
+            portfolio_id: portfolio.portfolio_id,
+            from: self.period(365).0.map(|date| date.to_string()).unwrap_or_default(),
+            to: self.today.to_string(),
+        };
+        let answer = self.advisor.ctx.directory.portfolio().attribution(self.call.request(request)).await?.into_inner();
+        let costs = convert::money("costs", answer.costs)?;
+        let costs = super::portfolio::absolute(costs)?;
+        let value = convert::money("end_value", answer.end_value)?;
+        let share = costs.fraction_of(value)?.unwrap_or_default();
+        reply.refusal = "";
+        reply.text = format!(
+            "From {} to {} trading cost you {costs}, which is {} of what your portfolio is worth now. {}",
+            answer.from,
+            answer.to,
+            percent(share),
+            if reply.citations.is_empty() { "" } else { reply.text.as_str() },
+        )
+        .trim_end()
+        .to_owned();
+        Ok(reply.figure("costs", costs, "portfolio.Attribution"))
+    }
+
+    /// Money comes and goes through the bank, never through a sentence.
+    pub(super) async fn cash_movement(&self, embedding: &Embedding) -> Result<Reply> {
+        let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
+        let cash = convert::money("cash", portfolio.cash)?;
+        let mut reply = Reply::say(format!(
+            "Payments in and out are made on the page, between your portfolio and the bank account in your own name; I cannot move \
+             money from the chat. \"{}\" holds {cash} in cash now.",
+            portfolio.name
+        ))
+        .figure("cash", cash, "portfolio.GetPortfolio");
+        reply.citations = self.knowledge(embedding).await?.citations;
+        Ok(reply)
+    }
+
+    pub(super) async fn small_talk(&self, intent: &str, embedding: &Embedding) -> Result<Reply> {
+        let text = match intent {
+            "greeting" => "Hello. I can tell you about your portfolio, explain what I recommend and why, and answer questions about \
+                           investing. What would you like to know?",
+            "thanks_goodbye" => "You are welcome.",
+            "talk_to_human" => "Of course. An adviser can look at any automated decision about you, and you can contest it. Please \
+                                write to the adviser through the page's contact form, or ask for a call there.",
+            "complaint" => "I am sorry that something went wrong. You can complain through the page's contact form; a person will \
+                            look at it and answer, and you may take it to the ombudsman if you are not content.",
+            _ => "You can ask what your portfolio is worth, how it performed and why it moved, what I recommend and why, what would \
+                  happen if you bought or sold something, or what a term means. You can also place or cancel an order, answer a \
+                  recommendation, pause the agent and change your notifications; I ask before anything happens.",
+        };
+        let mut reply = Reply::say(text);
+        if matches!(intent, "talk_to_human" | "complaint") {
+            reply.citations = self.knowledge(embedding).await?.citations;
+        }
+        Ok(reply)
+    }
+
+    pub(super) async fn out_of_scope(&self, embedding: &Embedding) -> Result<Reply> {
+        let hits = self.advisor.chat.knowledge.search(embedding, 1).await?;
+        if hits.first().is_some_and(|hit| hit.score >= VERY_NEAR) {
+            return self.knowledge(embedding).await;
+        }
+        Ok(Reply::refuse(
+            "out_of_scope",
+            "I cannot help with that. I can tell you about your portfolio, explain my recommendations and answer questions about \
+             investing with Moneta.",
+        ))
+    }
+}

@@ -1,0 +1,171 @@
+//! What the client is told about a decision. Every figure is read from the record; nothing is generated.
+use super::{
+    record::{Inputs, Results, Trigger},
+    trades::percent,
+};
+use moneta_contracts::events::Side;
+use rust_decimal::Decimal;
+
+/// One sentence for lists and notifications.
+pub fn summary(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
+    let buys = results.trades.iter().filter(|trade| trade.side == Side::Buy).count();
+    let sells = results.trades.len() - buys;
+    let what = match (sells, buys) {
+        (0, 0) => "Leave the portfolio as it is".to_owned(),
+        (0, buys) => format!("Buy {}", instruments(buys)),
+        (sells, 0) => format!("Sell {}", instruments(sells)),
+        (sells, buys) => format!("Sell {} and buy {}", instruments(sells), instruments(buys)),
+    };
+    let why = match trigger {
+        Trigger::Risk | Trigger::MarketFall if results.volatility_after < results.volatility_before => format!(
+            "to bring the risk from {} to {} a year",
+            percent(results.volatility_before),
+            percent(results.volatility_after)
+        ),
+        Trigger::First => format!("to invest within a risk of {} a year", percent(inputs.profile.volatility_ceiling)),
+        _ => format!("to close a drift of {} from the target", percent(results.drift_before)),
+    };
+    format!("{what} {why}")
+}
+
+/// The explanation of a decision, in paragraphs.
+pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
+    let mut paragraphs = vec![occasion(inputs, results, trigger)];
+    if results.trades.is_empty() {
+        paragraphs.push(format!(
+            "The portfolio is {} away from the best weights we can find, and its forecast volatility of {} a year is \
+             within the {} that is set for you. Trading would cost more than it gains, so we propose nothing.",
+            percent(results.drift_before),
+            percent(results.volatility_before),
+            percent(ceiling(inputs)),
+        ));
+    } else {
+        paragraphs.push(trades(results));
+        paragraphs.push(format!(
+            "Forecast volatility goes from {} to {} a year; the limit that is set for you is {}. On one day in twenty the \
+             portfolio would be expected to lose at least {} of its value, and {} on average on such days.",
+            percent(results.volatility_before),
+            percent(results.volatility_after),
+            percent(ceiling(inputs)),
+            percent(results.value_at_risk_95),
+            percent(results.expected_shortfall_95),
+        ));
+        paragraphs.push(format!(
+            "Estimated cost: {} ({} of the portfolio). Estimated gain in return after adjusting for risk: {} a year.{}",
+            results.total_cost,
+            percent_fine(cost_fraction(inputs, results)),
+            percent_fine(results.expected_benefit),
+            if results.turnover_relaxed {
+                " More is traded at once than usual, because the risk limit could not be kept otherwise."
+            } else {
+                ""
+            },
+        ));
+    }
+    let warnings: Vec<String> = results
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.outcome != "pass")
+        .map(|verdict| format!("{} ({})", verdict.reasons.join("; "), verdict.citation))
+        .collect();
+    if !warnings.is_empty() {
+        paragraphs.push(format!("Please note: {}.", warnings.join(". ")));
+    }
+    paragraphs.push(
+        "This was computed by algorithms from market data and your questionnaire. Forecasts are uncertain, and the value of \
+         investments can fall as well as rise. You can ask for a person to look at it."
+            .to_owned(),
+    );
+    paragraphs.join("\n\n")
+}
+
+fn occasion(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
+    let profile = inputs.profile.risk_tolerance;
+    match trigger {
+        Trigger::First => format!("This is the first review of your portfolio for a {profile} profile."),
+        Trigger::Review => format!("This is the regular review of your portfolio for a {profile} profile."),
+        Trigger::Drift => {
+            format!("Your portfolio has drifted {} from its target.", percent(results.drift_before))
+        }
+        Trigger::Risk => format!(
+            "Markets have become more volatile: the forecast for your portfolio is {} a year, and the limit set for you is {}.",
+            percent(results.volatility_before),
+            percent(ceiling(inputs)),
+        ),
+        Trigger::MarketFall => format!(
+            "The market has fallen. Your portfolio is worth {}, and its forecast volatility is {} a year.",
+            inputs.snapshot.value,
+            percent(results.volatility_before),
+        ),
+        Trigger::Request => format!("You asked for advice on your portfolio with a {profile} profile."),
+    }
+}
+
+fn trades(results: &Results) -> String {
+    let list = |side: Side| {
+        results
+            .trades
+            .iter()
+            .filter(|trade| trade.side == side)
+            .map(|trade| format!("{} {} for about {}", trade.quantity, trade.symbol, trade.estimated_value))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let (sells, buys) = (list(Side::Sell), list(Side::Buy));
+    match (sells.is_empty(), buys.is_empty()) {
+        (false, false) => format!("We propose to sell {sells}; then to buy {buys}."),
+        (false, true) => format!("We propose to sell {sells}, and to keep the proceeds in cash."),
+        _ => format!("We propose to buy {buys}."),
+    }
+}
+
+/// The lower of the questionnaire's and the mandate's ceiling.
+fn ceiling(inputs: &Inputs) -> Decimal {
+    inputs.profile.volatility_ceiling.min(inputs.mandate.volatility_ceiling)
+}
+
+fn cost_fraction(inputs: &Inputs, results: &Results) -> Decimal {
+    results.total_cost.amount().checked_div(inputs.snapshot.value.amount()).unwrap_or_default()
+}
+
+fn percent_fine(fraction: Decimal) -> String {
+    format!("{:.2} %", (fraction * Decimal::ONE_HUNDRED).round_dp(2))
+}
+
+fn instruments(count: usize) -> String {
+    if count == 1 { "one instrument".to_owned() } else { format!("{count} instruments") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cycle::{
+        decide,
+        testing::{inputs, view},
+    };
+
+    #[test]
+    fn the_explanation_speaks_the_records_own_figures() {
+        let inputs = inputs("100000", &[]);
+        let results = decide(&inputs, &view()).unwrap();
+        let text = explanation(&inputs, &results, Trigger::First);
+        for trade in &results.trades {
+            assert!(text.contains(&trade.estimated_value.to_string()), "{text}");
+        }
+        assert!(text.contains(&percent(results.volatility_after)), "{text}");
+        assert!(text.contains(&results.total_cost.to_string()), "{text}");
+    }
+
+    #[test]
+    fn a_rule_that_did_not_pass_is_named_with_its_source() {
+        let inputs = inputs("100000", &[]);
+        let mut results = decide(&inputs, &view()).unwrap();
+        results.verdicts.push(crate::cycle::Verdict {
+            rule_id: "x".to_owned(),
+            citation: "COBS 9A.2.1R".to_owned(),
+            outcome: "warn".to_owned(),
+            reasons: vec!["the horizon is short".to_owned()],
+        });
+        assert!(explanation(&inputs, &results, Trigger::First).contains("the horizon is short (COBS 9A.2.1R)"));
+    }
+}

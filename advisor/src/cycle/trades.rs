@@ -1,0 +1,156 @@
+//! From weights to a list of trades that can be carried out: sales never exceed what is held, purchases never exceed the
+//! cash that remains.
+use super::record::{Parameters, Snapshot};
+use moneta_contracts::events::Side;
+use moneta_types::{Money, Price, Quantity, Symbol};
+use rust_decimal::{Decimal, RoundingStrategy, prelude::FromPrimitive};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Decimals of a share that an order may have.
+const QUANTITY_DECIMALS: u32 = 4;
+
+/// One trade of a proposal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTrade {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Buy or sell.
+    pub side: Side,
+    /// How much, above zero.
+    pub quantity: Quantity,
+    /// The price the proposal was computed at.
+    pub reference_price: Price,
+    /// Quantity times reference price.
+    pub estimated_value: Money,
+    /// Half spread and commission.
+    pub estimated_cost: Money,
+    /// Why, in one clause.
+    pub reason: String,
+}
+
+/// Target of one instrument.
+#[derive(Debug, Clone)]
+pub struct Aim {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Its price.
+    pub price: Price,
+    /// Weight wanted, decimal fraction.
+    pub weight: Decimal,
+}
+
+/// The trades from a snapshot to the aims: sales first, then purchases, each by symbol. Trades below the smallest size
+/// and orders above the largest are left out or cut.
+pub fn plan(
+    snapshot: &Snapshot,
+    aims: &[Aim],
+    parameters: &Parameters,
+    max_order: Money,
+) -> moneta_types::Result<Vec<PlannedTrade>> {
+    let value = snapshot.value.amount();
+    let smallest = value * decimal(parameters.min_trade);
+    let cost_rate = decimal(parameters.cost_bp / 10_000.0);
+    let held: BTreeMap<_, _> = snapshot.holdings.iter().map(|holding| (&holding.symbol, holding)).collect();
+    let mut sales = Vec::new();
+    let mut purchases = Vec::new();
+    for aim in aims {
+        let holding = held.get(&aim.symbol);
+        let present = holding.map_or(Decimal::ZERO, |holding| holding.value.amount());
+        let wanted = value * aim.weight;
+        let change = (wanted - present).clamp(-max_order.amount(), max_order.amount());
+        if change.abs() < smallest || change.is_zero() {
+            continue;
+        }
+        let leaves = aim.weight.is_zero() && present <= max_order.amount();
+        let quantity = match holding {
+            Some(holding) if leaves => holding.quantity,
+            _ => shares(change.abs(), aim.price)?,
+        };
+        let quantity = match holding {
+            Some(holding) if change < Decimal::ZERO => quantity.min(holding.quantity),
+            _ => quantity,
+        };
+        if !quantity.is_positive() {
+            continue;
+        }
+        let estimated_value = aim.price.value_of(quantity, snapshot.currency)?;
+        let trade = PlannedTrade {
+            symbol: aim.symbol.clone(),
+            side: if change < Decimal::ZERO { Side::Sell } else { Side::Buy },
+            quantity,
+            reference_price: aim.price,
+            estimated_value,
+            estimated_cost: estimated_value.times(cost_rate)?,
+            reason: reason(present, value, aim.weight),
+        };
+        if trade.side == Side::Sell { sales.push(trade) } else { purchases.push(trade) }
+    }
+    sales.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    purchases.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    sales.extend(purchases);
+    Ok(sales)
+}
+
+fn shares(value: Decimal, price: Price) -> moneta_types::Result<Quantity> {
+    let units = value
+        .checked_div(price.value())
+        .ok_or(moneta_types::Error::Overflow { operation: "trade sizing" })?
+        .round_dp_with_strategy(QUANTITY_DECIMALS, RoundingStrategy::ToZero);
+    Quantity::exact(units)
+}
+
+fn reason(present: Decimal, value: Decimal, target: Decimal) -> String {
+    let weight = if value.is_zero() { Decimal::ZERO } else { present / value };
+    format!("weight {} to {}", percent(weight), percent(target))
+}
+
+/// A decimal fraction as people write it: "12.3 %".
+pub fn percent(fraction: Decimal) -> String {
+    format!("{:.1} %", (fraction * Decimal::ONE_HUNDRED).round_dp(1))
+}
+
+/// A float as a decimal; zero when it is not finite, which checked inputs never are.
+pub fn decimal(value: f64) -> Decimal {
+    Decimal::from_f64(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cycle::testing::{parameters, snapshot};
+    use moneta_types::Currency;
+
+    fn aim(symbol: &str, price: &str, weight: &str) -> Aim {
+        Aim { symbol: symbol.parse().unwrap(), price: price.parse().unwrap(), weight: weight.parse().unwrap() }
+    }
+
+    fn large() -> Money {
+        Money::from_minor(100_000_000, Currency::Usd)
+    }
+
+    #[test]
+    fn sales_come_first_and_never_exceed_what_is_held() {
+        let snapshot = snapshot("50000", &[("AAA", "100", "300"), ("BBB", "200", "100")]);
+        let trades =
+            plan(&snapshot, &[aim("AAA", "300", "0"), aim("CCC", "50", "0.2")], &parameters(), large()).unwrap();
+        assert_eq!(trades.len(), 2);
+        assert_eq!((trades[0].side, trades[0].quantity.to_string().as_str()), (Side::Sell, "100"));
+        assert_eq!(trades[1].side, Side::Buy);
+        assert_eq!(trades[1].estimated_value, Money::parse("20000", Currency::Usd).unwrap());
+    }
+
+    #[test]
+    fn a_change_below_the_smallest_size_is_left_out() {
+        let snapshot = snapshot("50000", &[("AAA", "100", "500")]);
+        assert!(plan(&snapshot, &[aim("AAA", "500", "0.5005")], &parameters(), large()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_order_exceeds_the_largest_allowed() {
+        let snapshot = snapshot("100000", &[]);
+        let cap = Money::parse("5000", Currency::Usd).unwrap();
+        let trades = plan(&snapshot, &[aim("AAA", "33", "0.5")], &parameters(), cap).unwrap();
+        assert!(trades[0].estimated_value.amount() <= cap.amount());
+    }
+}

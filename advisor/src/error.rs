@@ -1,0 +1,93 @@
+//! What can go wrong in the adviser.
+use moneta_kit::problem::Problem;
+
+/// Errors of the adviser.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked cannot be done, and the caller is told why.
+    #[error("{}", .0.message)]
+    Problem(#[from] Problem),
+    /// The adviser's own store.
+    #[error(transparent)]
+    Store(#[from] moneta_kit::store::Error),
+    /// A neighbouring service answered with an error.
+    #[error("{}", .0.message())]
+    Service(Box<tonic::Status>),
+    /// An amount, quantity or id is not valid.
+    #[error(transparent)]
+    Value(#[from] moneta_types::Error),
+    /// A message of a neighbouring service is not valid.
+    #[error(transparent)]
+    Message(#[from] moneta_contracts::convert::Invalid),
+    /// The decision could not be computed.
+    #[error(transparent)]
+    Decide(#[from] crate::cycle::DecideError),
+    /// A typed model wrapper.
+    #[error(transparent)]
+    Model(#[from] moneta_models::Error),
+    /// The model server.
+    #[error(transparent)]
+    Inference(#[from] moneta_inference::Error),
+    /// The model registry or the vector store.
+    #[error(transparent)]
+    ModelStore(#[from] moneta_model_store::Error),
+    /// The feature pipeline.
+    #[error(transparent)]
+    Features(#[from] moneta_feature_pipeline::Error),
+    /// A record that does not read as JSON.
+    #[error("a stored record cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Files of the models or texts.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The market history is too short for any advice.
+    #[error("no advice yet: {0}")]
+    NotReady(String),
+}
+
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl From<tonic::Status> for Error {
+    fn from(status: tonic::Status) -> Self {
+        Self::Service(Box::new(status))
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Problem(problem) => problem,
+            Error::Message(invalid) => invalid.into(),
+            Error::NotReady(reason) => Self::unavailable("not_ready", reason),
+            Error::Store(source) => source.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        match error {
+            // A neighbour's answer keeps its code and fields.
+            Error::Service(status) => *status,
+            other => Problem::from(other).into(),
+        }
+    }
+}
+
+impl From<Error> for moneta_kit::bus::HandlerError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Service(status) => (*status).into(),
+            Error::Store(source) => source.into(),
+            Error::NotReady(_) => Self::unavailable(error),
+            other => Self::retryable(other),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The AI Advisory Service: advice cycles with decision records, the rebalancing agent on its leash, and the chat.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod agent;
+pub mod chat;
+mod config;
+pub mod cycle;
+mod error;
+mod execution;
+mod mandate;
+mod market;
+mod recommendation;
+mod service;
+mod serving;
+mod store;
+
+pub use config::{Config, InferenceConfig};
+pub use error::{Error, Result};
+pub use mandate::{Autonomy, Mandate};
+pub use market::{Listing, Market, Versions};
+pub use recommendation::{Recommendation, Status};
+pub use serving::Models;
+pub use store::{Slice, Store, StoredDecision};
+
+use cycle::{MarketView, ModelUse};
+use moneta_contracts::{advisor::advisor_server::AdvisorServer, events::BarClosed};
+use moneta_kit::{
+    bus::Subscription,
+    client::Call,
+    migrations,
+    service::{Service, ServiceContext, ServiceDef, StartError},
+};
+use moneta_types::Cause;
+use std::sync::Arc;
+use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
+
+/// The adviser as the runner knows it.
+pub const SERVICE: ServiceDef = ServiceDef {
+    name: "advisor",
+    needs: &["market-data", "user", "portfolio", "trading", "compliance"],
+    migrations: migrations!["0001_advice", "0002_conversations"],
+    build: |ctx| Box::pin(build(ctx)),
+};
+
+/// Everything that a cycle, the agent and the chat work with.
+pub struct Advisor {
+    pub(crate) ctx: ServiceContext,
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) models: Models,
+    /// Loaded when market data first answers, which may be after this service has started.
+    market: RwLock<Option<Market>>,
+    view: Mutex<Option<Arc<MarketView>>>,
+    pub(crate) chat: chat::Chat,
+}
+
+impl std::fmt::Debug for Advisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Advisor").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Advisor {
+    /// The market view of the last closed day under the champions, with its digest; computed once a day.
+    pub(crate) async fn market_view(&self) -> Result<(Arc<MarketView>, String)> {
+        let market = self.market().await?;
+        let mut kept = self.view.lock().await;
+        let current = kept.as_ref().filter(|view| Some(view.date) == market.last() && self.still_served(&view.models));
+        let view = match current {
+            Some(view) => Arc::clone(view),
+            None => Arc::new(market.view(&self.models, &Versions::default()).await?),
+        };
+        *kept = Some(Arc::clone(&view));
+        let digest = market::view_digest(&view)?;
+        Ok((view, digest))
+    }
+
+    /// The market, loaded from market data's history at the first call.
+    pub(crate) async fn market(&self) -> Result<RwLockReadGuard<'_, Market>> {
+        if self.market.read().await.is_none() {
+            let mut market = self.market.write().await;
+            if market.is_none() {
+                let call = Call::service(&self.ctx, Cause::named("advisor/market"));
+                *market = Some(Market::load(&self.ctx.directory, &call, &self.config, None).await?);
+            }
+        }
+        RwLockReadGuard::try_map(self.market.read().await, Option::as_ref)
+            .map_err(|_| Error::NotReady("the market history is being loaded".to_owned()))
+    }
+
+    /// Takes in a day's bars.
+    pub(crate) async fn follow_bars(&self, event: &BarClosed) -> Result<()> {
+        drop(self.market().await?);
+        if let Some(market) = self.market.write().await.as_mut() {
+            for bar in &event.bars {
+                market.push(event.date, bar)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the models behind a view are still the champions.
+    fn still_served(&self, used: &[ModelUse]) -> bool {
+        used.iter().all(|model| {
+            self.models.server().aliases(&model.name).get("champion").is_some_and(|version| *version == model.version)
+        })
+    }
+}
+
+async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
+    let config: Config = ctx.config.section("advisor")?;
+    let inference: InferenceConfig = ctx.config.section("inference")?;
+    let models = Models::open(&ctx, &config).await?;
+    let chat = chat::Chat::open(&ctx, &config, &models).await?;
+    let advisor = Arc::new(Advisor {
+        store: Store::new(ctx.db.clone()),
+        models: models.clone(),
+        market: RwLock::new(None),
+        view: Mutex::new(None),
+        chat,
+        config,
+        ctx: ctx.clone(),
+    });
+    let http = moneta_inference::http_router(models.server());
+    let grpc = moneta_inference::grpc_routes(models.server()).await.into_axum_router();
+    Ok(Service::new()
+        .grpc(AdvisorServer::new(service::Face::new(Arc::clone(&advisor))))
+        .http("inference-http", inference.http, http)
+        .http("inference-grpc", inference.grpc, grpc)
+        .subscribe(Subscription {
+            group: "advisor",
+            types: agent::TYPES,
+            handler: Arc::new(agent::Agent::new(Arc::clone(&advisor))),
+        })
+        .task("champions", Box::pin(models.watch(ctx.shutdown.clone()))))
+}

@@ -1,0 +1,162 @@
+//! The mandate: what the agent may do for a portfolio. Versions are immutable; the newest is in force.
+use crate::Error;
+use moneta_contracts::advisor as pb;
+use moneta_kit::problem::{Problem, one_of, parse};
+use moneta_types::{Currency, Money, PortfolioId, Symbol, Timestamp, UserId};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// How far the agent may go by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Autonomy {
+    /// It only tells what it thinks.
+    Advise,
+    /// It proposes, the client approves.
+    Approve,
+    /// It acts within the mandate.
+    Discretionary,
+}
+
+impl Autonomy {
+    /// Names as in the contract.
+    pub const NAMES: [&'static str; 3] = ["advise", "approve", "discretionary"];
+
+    /// The name in text and contracts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Advise => "advise",
+            Self::Approve => "approve",
+            Self::Discretionary => "discretionary",
+        }
+    }
+
+    /// The autonomy with this name.
+    pub fn from_name(field: &str, name: &str) -> Result<Self, Problem> {
+        one_of(field, name, &Self::NAMES)?;
+        Ok(match name {
+            "discretionary" => Self::Discretionary,
+            "approve" => Self::Approve,
+            _ => Self::Advise,
+        })
+    }
+
+    /// The regulatory mode of advice given under this autonomy.
+    pub const fn mode(self) -> &'static str {
+        match self {
+            Self::Advise | Self::Approve => "advice",
+            Self::Discretionary => "discretionary",
+        }
+    }
+}
+
+/// Terms of one version of a mandate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mandate {
+    /// The portfolio.
+    pub portfolio_id: PortfolioId,
+    /// Its owner.
+    pub owner_id: UserId,
+    /// From 1; 0 for the defaults that hold before the client has set any.
+    pub version: u32,
+    /// How far the agent may go.
+    pub autonomy: Autonomy,
+    /// Instruments it may trade; empty: every tradable one.
+    pub universe: Vec<Symbol>,
+    /// Turnover in a rolling 30 days, decimal fraction of value, one way.
+    pub max_turnover: Decimal,
+    /// Largest order.
+    pub max_order_value: Money,
+    /// Annualised volatility, decimal fraction; may lower the questionnaire's ceiling, never raise it.
+    pub volatility_ceiling: Decimal,
+    /// Largest weight of one instrument, decimal fraction.
+    pub max_weight: Decimal,
+    /// Whether the agent stands still.
+    pub paused: bool,
+    /// Why.
+    pub pause_reason: String,
+    /// When this version came into force.
+    pub updated: Timestamp,
+}
+
+impl Mandate {
+    /// What holds before the client has set a mandate: advice only, with cautious limits.
+    pub fn default_for(portfolio_id: PortfolioId, owner_id: UserId, currency: Currency) -> Self {
+        Self {
+            portfolio_id,
+            owner_id,
+            version: 0,
+            autonomy: Autonomy::Advise,
+            universe: Vec::new(),
+            max_turnover: Decimal::new(5, 1),
+            max_order_value: Money::from_minor(2_500_000, currency),
+            volatility_ceiling: Decimal::ONE,
+            max_weight: Decimal::new(15, 2),
+            paused: false,
+            pause_reason: String::new(),
+            updated: Timestamp::EPOCH,
+        }
+    }
+
+    /// The terms that a request asks for, checked; version and time are set by the store.
+    pub fn from_request(message: pb::Mandate, owner_id: UserId, currency: Currency) -> Result<Self, Error> {
+        let fraction = |field: &str, text: &str, most: Decimal| -> Result<Decimal, Problem> {
+            let value: Decimal = Decimal::from_str_exact(text)
+                .map_err(|_| Problem::invalid(field, text, "a decimal fraction such as 0.25"))?;
+            if value <= Decimal::ZERO || value > most {
+                return Err(Problem::invalid(field, text, &format!("above 0, at most {most}")));
+            }
+            Ok(value)
+        };
+        let mut universe = message
+            .universe
+            .iter()
+            .map(|symbol| parse::<Symbol>("mandate.universe", symbol))
+            .collect::<Result<Vec<_>, _>>()?;
+        universe.sort();
+        universe.dedup();
+        let max_order_value = moneta_contracts::convert::money("mandate.max_order_value", message.max_order_value)
+            .map_err(Problem::from)?;
+        if max_order_value.currency() != currency || !max_order_value.is_positive() {
+            return Err(Problem::invalid(
+                "mandate.max_order_value",
+                max_order_value.to_string(),
+                &format!("an amount above zero in {currency}"),
+            )
+            .into());
+        }
+        Ok(Self {
+            portfolio_id: parse("mandate.portfolio_id", &message.portfolio_id)?,
+            owner_id,
+            version: message.version,
+            autonomy: Autonomy::from_name("mandate.autonomy", &message.autonomy)?,
+            universe,
+            max_turnover: fraction("mandate.max_turnover", &message.max_turnover, Decimal::TEN)?,
+            max_order_value,
+            volatility_ceiling: fraction("mandate.volatility_ceiling", &message.volatility_ceiling, Decimal::ONE)?,
+            max_weight: fraction("mandate.max_weight", &message.max_weight, Decimal::ONE)?,
+            paused: message.paused,
+            pause_reason: message.pause_reason.chars().take(500).collect(),
+            updated: Timestamp::EPOCH,
+        })
+    }
+}
+
+impl From<Mandate> for pb::Mandate {
+    fn from(mandate: Mandate) -> Self {
+        Self {
+            portfolio_id: mandate.portfolio_id.to_string(),
+            owner_id: mandate.owner_id.to_string(),
+            version: mandate.version,
+            autonomy: mandate.autonomy.as_str().to_owned(),
+            universe: mandate.universe.iter().map(ToString::to_string).collect(),
+            max_turnover: mandate.max_turnover.to_string(),
+            max_order_value: Some(mandate.max_order_value.into()),
+            volatility_ceiling: mandate.volatility_ceiling.to_string(),
+            paused: mandate.paused,
+            pause_reason: mandate.pause_reason,
+            max_weight: mandate.max_weight.to_string(),
+            updated_micros: mandate.updated.micros(),
+        }
+    }
+}

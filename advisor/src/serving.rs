@@ -1,0 +1,255 @@
+//! The models that the adviser asks: loaded from the registry into the model server, and kept in step with it.
+//!
+//! A promotion by any process (the command line included) is noticed through the registry's revision; the new champion
+//! is warmed up before it takes traffic and the old one is drained. Versions that decision records pin are loaded when
+//! a replay asks for them.
+use crate::{
+    Config, Result,
+    cycle::{ForecastRow, ModelUse, settle},
+};
+use moneta_feature_pipeline::FeatureVector;
+use moneta_inference::{ModelServer, ModelSource, ServerOptions};
+use moneta_kit::{entropy::SystemClock, service::ServiceContext};
+use moneta_model_store::registry::{Alias, ModelRef, Registry, Selector, VersionId};
+use moneta_models::{
+    ModelManifest,
+    forecast::{self, Forecaster},
+    manifest::FileRole,
+    nlu::{SentenceTokenizer, ServedEncoder},
+    risk::{self, RiskInput, RiskModel},
+};
+use moneta_types::WallClock as _;
+use ndarray::Array2;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_stream::StreamExt as _;
+
+/// Name of the NLU model in the registry and on the model server.
+pub const NLU: &str = "nlu";
+
+/// Where a checked-out version keeps the files that its definition takes from the assets folder.
+const EXTERNAL: &str = "external";
+
+/// The models that are served.
+#[derive(Clone)]
+pub struct Models {
+    server: Arc<ModelServer>,
+    registry: Registry,
+    assets: PathBuf,
+}
+
+impl std::fmt::Debug for Models {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Models").field("assets", &self.assets).finish_non_exhaustive()
+    }
+}
+
+/// Answers of the forecast model.
+#[derive(Debug)]
+pub struct Forecasts {
+    /// Which bytes answered.
+    pub model: ModelUse,
+    /// One row an instrument.
+    pub rows: Vec<ForecastRow>,
+}
+
+/// Answer of the risk model for a covariance.
+#[derive(Debug)]
+pub struct Covariance {
+    /// Which bytes answered.
+    pub model: ModelUse,
+    /// Daily covariance, row-major.
+    pub covariance: Vec<f64>,
+}
+
+/// Tail risk of one portfolio, one day, positive decimal fractions.
+#[derive(Debug, Clone, Copy)]
+pub struct TailRisk {
+    /// Value at risk at 95 %.
+    pub value_at_risk_95: f64,
+    /// Expected shortfall at 95 %.
+    pub expected_shortfall_95: f64,
+}
+
+impl Models {
+    /// Opens the registry under the data directory, registers the platform's own models where there are none, and loads
+    /// the champions.
+    pub async fn open(ctx: &ServiceContext, config: &Config) -> Result<Self> {
+        let library = config.assets.join("onnxruntime").join(format!("libonnxruntime{}", std::env::consts::DLL_SUFFIX));
+        let mut options = ServerOptions::new(library, unix_millis);
+        options.architectures = moneta_models::architectures();
+        let registry = Registry::open(ctx.root_dir.join("models"), ctx.clock.clone()).await?;
+        let models = Self { server: ModelServer::new(options), registry, assets: config.assets.clone() };
+        models.bootstrap(&config.models).await?;
+        models.follow_champions().await?;
+        Ok(models)
+    }
+
+    /// The model server, for its protocol listeners.
+    pub fn server(&self) -> Arc<ModelServer> {
+        Arc::clone(&self.server)
+    }
+
+    /// The registry.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Registers and promotes each model of the models folder that the registry does not know yet.
+    async fn bootstrap(&self, folder: &Path) -> Result<()> {
+        for name in moneta_models::CATALOGUE {
+            if self.registry.list(Some(name)).await?.is_empty() {
+                let registered = self.registry.register(&folder.join(name), Some(&self.assets), "moneta").await?;
+                let reference =
+                    ModelRef { model: (*name).to_owned(), selector: Selector::Number(registered.number) };
+                let manifest = ModelManifest::load(&folder.join(name))?;
+                self.registry.record_metrics(&reference, "model.toml", manifest.metrics.clone(), "moneta").await?;
+                self.registry.promote(&reference, Alias::Champion, "moneta").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what is served in step with the registry's champions.
+    pub async fn follow_champions(&self) -> Result<()> {
+        for name in moneta_models::CATALOGUE {
+            let reference = ModelRef { model: (*name).to_owned(), selector: Selector::Alias(Alias::Champion) };
+            let champion = self.registry.resolve(&reference).await?;
+            let version = champion.version.to_string();
+            let served = self.server.aliases(name).get("champion").cloned();
+            if served.as_deref() == Some(version.as_str()) {
+                continue;
+            }
+            self.ensure_loaded(name, &champion.version).await?;
+            self.server.set_alias(name, "champion", &version)?;
+            if let Some(old) = served {
+                self.server.unload(name, &old).await?;
+            }
+            tracing::info!(model = name, version, "champion served");
+        }
+        Ok(())
+    }
+
+    /// Follows the registry until the process stops.
+    pub async fn watch(self, shutdown: tokio_util::sync::CancellationToken) {
+        let mut revisions = match self.registry.watch().await {
+            Ok(revisions) => revisions,
+            Err(error) => {
+                tracing::error!(%error, "promotions cannot be followed; restart to serve a new champion");
+                return;
+            }
+        };
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                revision = revisions.next() => match revision {
+                    None => return,
+                    Some(_) => if let Err(error) = self.follow_champions().await {
+                        tracing::error!(%error, "the champions could not be followed; the old ones stay in service");
+                    }
+                },
+            }
+        }
+    }
+
+    /// Version and folder of a model's champion.
+    pub async fn champion_folder(&self, name: &str) -> Result<(String, PathBuf)> {
+        let reference = ModelRef { model: name.to_owned(), selector: Selector::Alias(Alias::Champion) };
+        let champion = self.registry.resolve(&reference).await?;
+        Ok((champion.version.to_string(), self.registry.checkout(&champion.version).await?))
+    }
+
+    /// The sentence encoder of the NLU model in `folder`, asked through the model server.
+    pub fn encoder(&self, folder: &Path, timeout: Duration) -> Result<ServedEncoder> {
+        let manifest = ModelManifest::load(folder)?;
+        let tokenizer = manifest.path_of(FileRole::Tokenizer, folder, &folder.join(EXTERNAL))?;
+        Ok(ServedEncoder::new(SentenceTokenizer::from_file(&tokenizer)?, self.server(), NLU, timeout))
+    }
+
+    /// Loads a version unless it is loaded.
+    pub async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
+        let text = version.to_string();
+        if self.server.models().iter().any(|status| status.model == name && status.version == text) {
+            return Ok(());
+        }
+        let folder = self.registry.checkout(version).await?;
+        let source = self.source(&folder, version)?;
+        Ok(self.server.load(name, &text, source).await?)
+    }
+
+    fn source(&self, folder: &Path, version: &VersionId) -> Result<ModelSource> {
+        let manifest = ModelManifest::load(folder)?;
+        let digest = version.to_string();
+        let digest = digest.strip_prefix("sha256:").unwrap_or(&digest).to_owned();
+        Ok(manifest.source(folder, &folder.join(EXTERNAL), &digest)?)
+    }
+
+    /// Forecasts for any number of instruments of one day.
+    pub async fn forecast(
+        &self,
+        version: Option<&str>,
+        assets: &[FeatureVector],
+        market: &FeatureVector,
+    ) -> Result<Forecasts> {
+        let inputs = Forecaster::encode(assets, market)?;
+        let answer = self.server.infer(forecast::MODEL, version, inputs, None).await?;
+        let decoded = Forecaster::decode(
+            assets,
+            answer.output(forecast::network::LOG_VARIANCE)?,
+            answer.output(forecast::network::QUANTILES)?,
+        )?;
+        let rows = decoded
+            .iter()
+            .map(|forecast| {
+                let month = forecast.horizons.last();
+                let quantile = |level: f64| month.and_then(|horizon| horizon.quantile(level)).unwrap_or(0.0);
+                ForecastRow {
+                    volatility: forecast.horizons.iter().map(|horizon| settle(horizon.volatility_annual())).collect(),
+                    mean_21d: settle(month.map_or(0.0, forecast::HorizonForecast::mean)),
+                    quantiles_21d: [0.05, 0.25, 0.5, 0.75, 0.95].map(|level| settle(quantile(level))).to_vec(),
+                }
+            })
+            .collect();
+        Ok(Forecasts { model: model_use(forecast::MODEL, &answer), rows })
+    }
+
+    /// Daily covariance of the instruments.
+    pub async fn covariance(
+        &self,
+        version: Option<&str>,
+        names: &[String],
+        returns: &Array2<f64>,
+    ) -> Result<Covariance> {
+        let weights = vec![0.0; names.len()];
+        let input = RiskInput::new(names.to_vec(), returns.view(), &weights)?;
+        let answer = self.server.infer(risk::MODEL, version, input.encode()?, None).await?;
+        let report = risk::RiskReport::decode(&input, &answer.outputs)?;
+        Ok(Covariance { model: model_use(risk::MODEL, &answer), covariance: report.covariance })
+    }
+
+    /// Tail risk of weights over the instruments.
+    pub async fn tail_risk(
+        &self,
+        version: Option<&str>,
+        names: &[String],
+        returns: &Array2<f64>,
+        weights: &[f64],
+    ) -> Result<TailRisk> {
+        let input = RiskInput::new(names.to_vec(), returns.view(), weights)?;
+        let report = RiskModel::report(&self.server, version, &input, None).await?;
+        Ok(TailRisk { value_at_risk_95: report.var_95, expected_shortfall_95: report.es_95 })
+    }
+}
+
+fn model_use(name: &str, answer: &moneta_inference::Inference) -> ModelUse {
+    ModelUse { name: name.to_owned(), version: answer.version.clone(), digest: answer.digest.clone() }
+}
+
+/// Milliseconds since 1970 on the machine's clock, for the model server's statistics.
+fn unix_millis() -> u64 {
+    u64::try_from(SystemClock.now().micros() / 1_000).unwrap_or_default()
+}
+

@@ -1,0 +1,417 @@
+//! The adviser's own tables: decisions, market views, recommendations, mandates, and the agent's place.
+use crate::{
+    Result,
+    cycle::{DecisionRecord, MarketView},
+    mandate::Mandate,
+    recommendation::{Recommendation, Status},
+};
+use moneta_kit::{
+    args,
+    problem::Problem,
+    store::{Args, Db, Row, Tx},
+};
+use moneta_types::{Cause, Date, DecisionId, ExecutionId, Money, OrderId, PortfolioId, RecommendationId, Timestamp, UserId};
+use std::collections::HashMap;
+
+/// Reads and writes of the adviser.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+}
+
+/// A decision as it is kept.
+#[derive(Debug, Clone)]
+pub struct StoredDecision {
+    /// The record.
+    pub record: DecisionRecord,
+    /// Its canonical text.
+    pub text: String,
+    /// SHA-256 of the text, hex.
+    pub digest: String,
+    /// The recommendation that came of it.
+    pub recommendation: Option<RecommendationId>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// At most so many.
+    pub limit: u32,
+    /// Only what comes after this moment and id.
+    pub after: Option<(Timestamp, String)>,
+}
+
+impl Slice {
+    /// The newest `limit` of a list.
+    pub const fn newest(limit: u32) -> Self {
+        Self { limit, after: None }
+    }
+
+    pub(crate) fn restrict(&self, wheres: &mut Vec<String>, args: &mut Args, time: &str, id: &str) {
+        if let Some((at, last)) = &self.after {
+            args.push(at);
+            let moment = args.len();
+            args.push(last);
+            wheres.push(format!("({time} < ${moment} OR ({time} = ${moment} AND {id} > ${}))", args.len()));
+        }
+    }
+}
+
+impl Store {
+    /// The store over a database.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Begins a write.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(self.db.begin().await?)
+    }
+
+    /// Keeps a market view; the same view twice is kept once.
+    pub async fn keep_view(tx: &mut Tx, digest: &str, view: &MarketView) -> Result<()> {
+        tx.execute(
+            "INSERT INTO market_views (digest, date, view) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING",
+            args![digest, view.date, view.canonical()?],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The market view with this digest.
+    pub async fn view(&self, digest: &str) -> Result<MarketView> {
+        let row = self.db.fetch_optional("SELECT view FROM market_views WHERE digest = $1", args![digest]).await?;
+        let row = row.ok_or_else(|| Problem::not_found("market view", digest))?;
+        Ok(serde_json::from_str(&row.text("view")?)?)
+    }
+
+    /// Keeps a decision; a decision with the same id is left as it is.
+    pub async fn keep_decision(
+        tx: &mut Tx,
+        decision: &StoredDecision,
+    ) -> Result<()> {
+        let record = &decision.record;
+        let snapshot = &record.inputs.snapshot;
+        tx.execute(
+            "INSERT INTO decisions (decision_id, portfolio_id, owner_id, at, date, outcome, record, digest, \
+             recommendation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (decision_id) DO NOTHING",
+            args![
+                record.decision_id,
+                snapshot.portfolio_id,
+                snapshot.owner_id,
+                record.at,
+                snapshot.valued_on,
+                record.results.outcome,
+                decision.text,
+                decision.digest,
+                decision.recommendation
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The decision with this id.
+    pub async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>> {
+        let row = self.db.fetch_optional("SELECT * FROM decisions WHERE decision_id = $1", args![id]).await?;
+        row.map(|row| decision(&row)).transpose()
+    }
+
+    /// Decisions of a portfolio, or of all of an owner's portfolios, newest first.
+    pub async fn decisions(
+        &self,
+        portfolio: Option<PortfolioId>,
+        owner: Option<UserId>,
+        slice: Slice,
+    ) -> Result<Vec<StoredDecision>> {
+        let mut args = Args::new();
+        let mut wheres = vec!["1 = 1".to_owned()];
+        filter(&mut wheres, &mut args, "portfolio_id", portfolio);
+        filter(&mut wheres, &mut args, "owner_id", owner);
+        slice.restrict(&mut wheres, &mut args, "at", "decision_id");
+        args.push(&slice.limit);
+        let sql = format!(
+            "SELECT * FROM decisions WHERE {} ORDER BY at DESC, decision_id LIMIT ${}",
+            wheres.join(" AND "),
+            args.len()
+        );
+        self.db.fetch_all(&sql, args).await?.iter().map(decision).collect()
+    }
+
+    /// Keeps a new recommendation.
+    pub async fn keep_recommendation(tx: &mut Tx, item: &Recommendation) -> Result<()> {
+        tx.execute(
+            "INSERT INTO recommendations (recommendation_id, portfolio_id, owner_id, decision_id, status, \
+             status_reason, autonomy, summary, proposal_digest, portfolio_version, questionnaire, mandate_version, \
+             issued, expires, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             ON CONFLICT (recommendation_id) DO NOTHING",
+            args![
+                item.id,
+                item.portfolio_id,
+                item.owner_id,
+                item.decision_id,
+                item.status.as_str(),
+                item.status_reason,
+                item.autonomy,
+                item.summary,
+                item.proposal_digest,
+                item.portfolio_version,
+                item.questionnaire,
+                item.mandate_version,
+                item.issued,
+                item.expires,
+                item.version
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Moves a recommendation to a status; a conflict when somebody moved it meanwhile or the step is not allowed.
+    pub async fn move_to(tx: &mut Tx, item: &mut Recommendation, next: Status, reason: &str) -> Result<()> {
+        if !item.status.may_become(next) {
+            return Err(Problem::precondition(
+                "recommendation_closed",
+                format!("the recommendation is {} and cannot become {}", item.status.as_str(), next.as_str()),
+            )
+            .into());
+        }
+        let changed = tx
+            .execute(
+                "UPDATE recommendations SET status = $1, status_reason = $2, version = version + 1 \
+                 WHERE recommendation_id = $3 AND version = $4",
+                args![next.as_str(), reason, item.id, item.version],
+            )
+            .await?;
+        if changed != 1 {
+            return Err(Problem::conflict(
+                "recommendation_changed",
+                "the recommendation changed meanwhile; look at it again",
+            )
+            .into());
+        }
+        item.status = next;
+        item.status_reason = reason.to_owned();
+        item.version += 1;
+        Ok(())
+    }
+
+    /// Notes the order that carries out a trade of a recommendation.
+    pub async fn keep_order(tx: &mut Tx, id: RecommendationId, trade: usize, order: OrderId) -> Result<()> {
+        tx.execute(
+            "INSERT INTO recommendation_orders (recommendation_id, trade, order_id) VALUES ($1, $2, $3) \
+             ON CONFLICT (recommendation_id, trade) DO NOTHING",
+            args![id, trade, order],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The recommendation with this id.
+    pub async fn recommendation(&self, id: RecommendationId) -> Result<Option<Recommendation>> {
+        let rows =
+            self.db.fetch_all("SELECT * FROM recommendations WHERE recommendation_id = $1", args![id]).await?;
+        Ok(self.with_orders(rows).await?.into_iter().next())
+    }
+
+    /// Recommendations, newest first.
+    pub async fn recommendations(
+        &self,
+        portfolio: Option<PortfolioId>,
+        owner: Option<UserId>,
+        status: Option<Status>,
+        slice: Slice,
+    ) -> Result<Vec<Recommendation>> {
+        let mut args = Args::new();
+        let mut wheres = vec!["1 = 1".to_owned()];
+        filter(&mut wheres, &mut args, "portfolio_id", portfolio);
+        filter(&mut wheres, &mut args, "owner_id", owner);
+        filter(&mut wheres, &mut args, "status", status.map(Status::as_str));
+        slice.restrict(&mut wheres, &mut args, "issued", "recommendation_id");
+        args.push(&slice.limit);
+        let sql = format!(
+            "SELECT * FROM recommendations WHERE {} ORDER BY issued DESC, recommendation_id LIMIT ${}",
+            wheres.join(" AND "),
+            args.len()
+        );
+        let rows = self.db.fetch_all(&sql, args).await?;
+        self.with_orders(rows).await
+    }
+
+    async fn with_orders(&self, rows: Vec<Row>) -> Result<Vec<Recommendation>> {
+        let mut items = rows.iter().map(recommendation).collect::<Result<Vec<_>>>()?;
+        if items.is_empty() {
+            return Ok(items);
+        }
+        let mut args = Args::new();
+        let mut marks = Vec::new();
+        for item in &items {
+            args.push(&item.id);
+            marks.push(format!("${}", args.len()));
+        }
+        let sql = format!(
+            "SELECT recommendation_id, trade, order_id FROM recommendation_orders \
+             WHERE recommendation_id IN ({}) ORDER BY trade",
+            marks.join(", ")
+        );
+        let mut orders: HashMap<RecommendationId, Vec<(usize, OrderId)>> = HashMap::new();
+        for row in self.db.fetch_all(&sql, args).await? {
+            let trade = usize::try_from(row.int("trade")?).unwrap_or_default();
+            orders.entry(row.get("recommendation_id")?).or_default().push((trade, row.get("order_id")?));
+        }
+        for item in &mut items {
+            item.orders = orders.remove(&item.id).unwrap_or_default();
+        }
+        Ok(items)
+    }
+
+    /// The mandate in force, if the client has set one.
+    pub async fn mandate(&self, portfolio: PortfolioId) -> Result<Option<Mandate>> {
+        let row = self
+            .db
+            .fetch_optional(
+                "SELECT body FROM mandates WHERE portfolio_id = $1 ORDER BY version DESC LIMIT 1",
+                args![portfolio],
+            )
+            .await?;
+        Ok(row.map(|row| row.json("body")).transpose()?)
+    }
+
+    /// Puts a version of a mandate into force; a conflict when that version is there already.
+    pub async fn keep_mandate(tx: &mut Tx, mandate: &Mandate) -> Result<()> {
+        let changed = tx
+            .execute(
+                "INSERT INTO mandates (portfolio_id, version, owner_id, body, updated) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (portfolio_id, version) DO NOTHING",
+                args![
+                    mandate.portfolio_id,
+                    mandate.version,
+                    mandate.owner_id,
+                    serde_json::to_string(mandate)?,
+                    mandate.updated
+                ],
+            )
+            .await?;
+        if changed != 1 {
+            return Err(Problem::conflict("mandate_changed", "the mandate changed meanwhile; look at it again").into());
+        }
+        Ok(())
+    }
+
+    /// The day of the last review of a portfolio.
+    pub async fn reviewed_on(&self, portfolio: PortfolioId) -> Result<Option<Date>> {
+        let row = self
+            .db
+            .fetch_optional("SELECT reviewed_on FROM agent_state WHERE portfolio_id = $1", args![portfolio])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(row.get::<Option<Date>>("reviewed_on")?)
+    }
+
+    /// Notes a review.
+    pub async fn keep_review(tx: &mut Tx, portfolio: PortfolioId, date: Date) -> Result<()> {
+        tx.execute(
+            "INSERT INTO agent_state (portfolio_id, reviewed_on) VALUES ($1, $2) \
+             ON CONFLICT (portfolio_id) DO UPDATE SET reviewed_on = excluded.reviewed_on",
+            args![portfolio, date],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Notes a day on which the market fell by the alert threshold.
+    pub async fn keep_market_fall(tx: &mut Tx, date: Date) -> Result<()> {
+        tx.execute("INSERT INTO market_falls (date) VALUES ($1) ON CONFLICT (date) DO NOTHING", args![date]).await?;
+        Ok(())
+    }
+
+    /// Whether the market fell by the alert threshold on a day.
+    pub async fn market_fell_on(&self, date: Date) -> Result<bool> {
+        let row = self.db.fetch_optional("SELECT date FROM market_falls WHERE date = $1", args![date]).await?;
+        Ok(row.is_some())
+    }
+
+    /// Notes the value of an execution, for the mandate's turnover limit.
+    pub async fn keep_turnover(
+        tx: &mut Tx,
+        execution: ExecutionId,
+        portfolio: PortfolioId,
+        at: Timestamp,
+        value: Money,
+    ) -> Result<()> {
+        tx.execute(
+            "INSERT INTO turnover (execution_id, portfolio_id, at, value_minor) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (execution_id) DO NOTHING",
+            args![execution, portfolio, at, value],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Value of the executions since a moment, in minor units of the portfolio's currency.
+    pub async fn turnover_since(&self, portfolio: PortfolioId, since: Timestamp) -> Result<i64> {
+        let row = self
+            .db
+            .fetch_one(
+                "SELECT CAST(COALESCE(SUM(value_minor), 0) AS BIGINT) AS total FROM turnover \
+                 WHERE portfolio_id = $1 AND at >= $2",
+                args![portfolio, since],
+            )
+            .await?;
+        Ok(row.int("total")?)
+    }
+
+    /// The database, for the conversations' own tables.
+    pub const fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Whether an event was taken in before, outside a transaction; a hint only, the transaction decides.
+    pub async fn seen(&self, consumer: &str, cause: Cause) -> Result<bool> {
+        let row = self
+            .db
+            .fetch_optional("SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = $2", args![consumer, cause])
+            .await?;
+        Ok(row.is_some())
+    }
+}
+
+fn filter<T: moneta_kit::store::ToArg>(wheres: &mut Vec<String>, args: &mut Args, column: &str, value: Option<T>) {
+    if let Some(value) = value {
+        args.push(&value);
+        wheres.push(format!("{column} = ${}", args.len()));
+    }
+}
+
+fn decision(row: &Row) -> Result<StoredDecision> {
+    let text = row.text("record")?;
+    Ok(StoredDecision {
+        record: serde_json::from_str(&text)?,
+        text,
+        digest: row.text("digest")?,
+        recommendation: row.get("recommendation_id")?,
+    })
+}
+
+fn recommendation(row: &Row) -> Result<Recommendation> {
+    let unsigned = |column: &str| -> Result<u64> { Ok(u64::try_from(row.int(column)?).unwrap_or_default()) };
+    let small = |column: &str| -> Result<u32> { Ok(u32::try_from(row.int(column)?).unwrap_or_default()) };
+    Ok(Recommendation {
+        id: row.get("recommendation_id")?,
+        portfolio_id: row.get("portfolio_id")?,
+        owner_id: row.get("owner_id")?,
+        decision_id: row.get("decision_id")?,
+        status: Status::from_name(&row.text("status")?).unwrap_or(Status::Open),
+        status_reason: row.text("status_reason")?,
+        autonomy: row.text("autonomy")?,
+        summary: row.text("summary")?,
+        proposal_digest: row.text("proposal_digest")?,
+        portfolio_version: unsigned("portfolio_version")?,
+        questionnaire: small("questionnaire")?,
+        mandate_version: small("mandate_version")?,
+        issued: row.get("issued")?,
+        expires: row.get("expires")?,
+        version: unsigned("version")?,
+        orders: Vec::new(),
+    })
+}

@@ -1,0 +1,136 @@
+//! The server: opens the store, offers its services to a router, and serves them on a socket.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use qdrant_client::qdrant::collections_server::CollectionsServer;
+use qdrant_client::qdrant::points_server::PointsServer;
+use qdrant_client::qdrant::qdrant_server::{Qdrant, QdrantServer};
+use qdrant_client::qdrant::{HealthCheckReply, HealthCheckRequest};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+use super::collections::CollectionsService;
+use super::points::PointsService;
+use super::store::Store;
+use crate::error::{Error, Result};
+
+/// The version of Qdrant's protocol that is answered; clients compare it with their own.
+const PROTOCOL_VERSION: &str = "1.19.0";
+/// Larger than tonic's default of 4 MiB, so that a batch of embeddings passes: as much as Qdrant's own default.
+const MESSAGE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
+
+/// The embedded vector store. Cloning gives another handle on the same store.
+#[derive(Debug, Clone)]
+pub struct VectorServer {
+    store: Arc<Store>,
+}
+
+impl VectorServer {
+    /// Opens the store under `directory`, creating it when it is absent.
+    ///
+    /// # Errors
+    /// [`Error::VectorStoreInUse`] when another process (or another handle in this one) has it open, and errors of the
+    /// file system or the engine that name the path or collection.
+    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self> {
+        let directory = directory.into();
+        let opening = tokio::task::spawn_blocking(move || Store::open(&directory));
+        let store =
+            opening.await.map_err(|source| Error::Interrupted { what: "opening the vector store", source })??;
+        Ok(Self { store: Arc::new(store) })
+    }
+
+    /// The collections, points and health services, to be mounted beside others.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        let collections = CollectionsServer::new(CollectionsService { store: Arc::clone(&self.store) })
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        let points = PointsServer::new(PointsService { store: Arc::clone(&self.store) })
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+        Routes::new(collections).add_service(points).add_service(QdrantServer::new(HealthService))
+    }
+
+    /// Serves on `address` (port 0 asks the system for one) until [`Serving::shutdown`].
+    ///
+    /// # Errors
+    /// [`Error::Listen`] when the address cannot be bound.
+    pub async fn serve(&self, address: SocketAddr) -> Result<Serving> {
+        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let router = Server::builder().add_routes(self.routes());
+        let task = tokio::spawn(async move {
+            let drained = async {
+                // An error means that the sender was dropped, which asks for the same.
+                let _ = stopped.await;
+            };
+            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained).await
+        });
+        Ok(Serving { address, stop, task })
+    }
+}
+
+/// A running server. Dropping it asks the server to stop without waiting for it.
+#[derive(Debug)]
+pub struct Serving {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::result::Result<(), tonic::transport::Error>>,
+}
+
+impl Serving {
+    /// The address that was bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address as clients take it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops accepting, answers what is in flight, and returns. Connected clients must have let go or be idle.
+    ///
+    /// # Errors
+    /// [`Error::Serve`] when the server had failed.
+    pub async fn shutdown(self) -> Result<()> {
+        drop(self.stop);
+        let outcome =
+            self.task.await.map_err(|source| Error::Interrupted { what: "stopping the vector server", source })?;
+        outcome.map_err(|source| Error::Serve { address: self.address, source })
+    }
+}
+
+struct HealthService;
+
+#[tonic::async_trait]
+impl Qdrant for HealthService {
+    async fn health_check(
+        &self,
+        _request: Request<HealthCheckRequest>,
+    ) -> std::result::Result<Response<HealthCheckReply>, Status> {
+        Ok(Response::new(HealthCheckReply {
+            title: "moneta vector store (qdrant-edge)".into(),
+            version: PROTOCOL_VERSION.into(),
+            commit: None,
+        }))
+    }
+}
+
+/// Runs engine work off the async threads. A panic of the engine becomes an INTERNAL answer to this one request.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::result::Result<T, Status> + Send + 'static,
+) -> std::result::Result<T, Status> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Status::internal(format!("the vector engine failed on this request: {error}"))),
+    }
+}

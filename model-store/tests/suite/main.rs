@@ -1,0 +1,7 @@
+//! The model store from outside, as one binary: the engines that it links are large.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod registry;
+mod signing;
+mod vectors;

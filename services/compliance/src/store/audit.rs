@@ -1,0 +1,147 @@
+//! The audit log in the store: entries are added, never changed, and the head is sealed with each of them.
+use super::Store;
+use crate::{
+    Error, Result,
+    audit::{Entry, GENESIS},
+};
+use moneta_kit::{
+    args,
+    keys::{KeyRing, UserKey},
+    store::{Args, Row, Tx},
+};
+use serde::{Deserialize, Serialize};
+
+/// What the sealed head is bound to.
+const HEAD: &[u8] = b"compliance/audit-head";
+
+/// The end of the log as it was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The number of entries.
+    pub sequence: u64,
+    /// The hash of the last one.
+    pub hash: String,
+}
+
+/// Which entries are wanted; empty texts do not filter.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Whom they concern.
+    pub user_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// The aggregate's key.
+    pub subject: String,
+    /// Leave out what compliance itself does (POCA section 333A).
+    pub without_surveillance: bool,
+    /// Only entries before this sequence; 0 for the newest.
+    pub before: u64,
+}
+
+const COLUMNS: &str = "sequence, at, event_id, event_type, subject, actor, user_id, payload, previous_hash, hash";
+
+/// The key that heads are sealed with, made once.
+pub(super) async fn sealing_key(tx: &mut Tx, keys: &KeyRing) -> Result<UserKey> {
+    if let Some(row) = tx.fetch_optional("SELECT wrapped_key FROM audit_head WHERE id = 1", args![]).await? {
+        return Ok(keys.unwrap(&row.blob("wrapped_key")?)?);
+    }
+    let wrapped = keys.new_user_key()?;
+    let key = keys.unwrap(&wrapped)?;
+    let sealed = seal(keys, &key, &Head { sequence: 0, hash: GENESIS.to_owned() })?;
+    tx.execute("INSERT INTO audit_head (id, wrapped_key, sealed) VALUES (1, $1, $2)", args![wrapped, sealed]).await?;
+    Ok(key)
+}
+
+fn seal(keys: &KeyRing, key: &UserKey, head: &Head) -> Result<Vec<u8>> {
+    Ok(keys.seal(key, serde_json::to_string(head)?.as_bytes(), HEAD)?)
+}
+
+impl Store {
+    /// The sequence and hash of the last entry, inside the transaction that adds the next.
+    pub async fn head(&self, tx: &mut Tx) -> Result<(u64, String)> {
+        let row = tx
+            .fetch_optional("SELECT sequence, hash FROM audit_entries ORDER BY sequence DESC LIMIT 1", args![])
+            .await?;
+        row.map_or(Ok((0, GENESIS.to_owned())), |row| Ok((row.get("sequence")?, row.text("hash")?)))
+    }
+
+    /// Adds an entry and seals the new head.
+    pub async fn append(&self, tx: &mut Tx, entry: &Entry) -> Result<()> {
+        tx.execute(
+            "INSERT INTO audit_entries (sequence, at, event_id, event_type, subject, actor, user_id, payload, previous_hash, \
+             hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            args![
+                entry.sequence,
+                entry.at,
+                entry.event_id,
+                entry.event_type,
+                entry.subject,
+                entry.actor,
+                entry.user_id,
+                entry.payload,
+                entry.previous_hash,
+                entry.hash
+            ],
+        )
+        .await?;
+        let sealed = seal(&self.keys, &self.seal, &Head { sequence: entry.sequence, hash: entry.hash.clone() })?;
+        tx.execute("UPDATE audit_head SET sealed = $1 WHERE id = 1", args![sealed]).await?;
+        Ok(())
+    }
+
+    /// The head as it was sealed; an error of the key when it was not sealed by this platform.
+    pub async fn sealed_head(&self) -> Result<Option<Head>> {
+        let Some(row) = self.db.fetch_optional("SELECT sealed FROM audit_head WHERE id = 1", args![]).await? else {
+            return Ok(None);
+        };
+        let opened = self.keys.open(&self.seal, &row.blob("sealed")?, HEAD)?;
+        Ok(Some(serde_json::from_slice(&opened)?))
+    }
+
+    /// Entries after a sequence, in order.
+    pub async fn entries_after(&self, sequence: u64, limit: u32) -> Result<Vec<Entry>> {
+        let sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2");
+        let rows = self.db.fetch_all(&sql, args![sequence, limit]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// The newest entries that a filter lets through.
+    pub async fn entries(&self, filter: &Filter, limit: u32) -> Result<Vec<Entry>> {
+        let mut sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE 1 = 1");
+        let mut args = Args::new();
+        for (column, value) in
+            [("user_id", &filter.user_id), ("event_type", &filter.event_type), ("subject", &filter.subject)]
+        {
+            if !value.is_empty() {
+                args.push(value);
+                sql.push_str(&format!(" AND {column} = ${}", args.len()));
+            }
+        }
+        if filter.without_surveillance {
+            sql.push_str(" AND event_type NOT LIKE 'compliance.%'");
+        }
+        if filter.before > 0 {
+            args.push(&filter.before);
+            sql.push_str(&format!(" AND sequence < ${}", args.len()));
+        }
+        args.push(&limit);
+        sql.push_str(&format!(" ORDER BY sequence DESC LIMIT ${}", args.len()));
+        let rows = self.db.fetch_all(&sql, args).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &Row) -> Result<Entry> {
+    Ok(Entry {
+        sequence: row.get("sequence").map_err(Error::from)?,
+        at: row.get("at")?,
+        event_id: row.text("event_id")?,
+        event_type: row.text("event_type")?,
+        subject: row.text("subject")?,
+        actor: row.text("actor")?,
+        user_id: row.text("user_id")?,
+        payload: row.text("payload")?,
+        previous_hash: row.text("previous_hash")?,
+        hash: row.text("hash")?,
+    })
+}

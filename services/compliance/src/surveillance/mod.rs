@@ -1,0 +1,145 @@
+//! Surveillance: looks at what has happened and raises alerts. Alerts are for compliance; of what they say, a client hears
+//! only what a rule obliges us to tell him (a fall of his portfolio), never a suspicion (POCA section 333A).
+mod deposits;
+mod portfolio_fall;
+
+pub use portfolio_fall::RULE_ID as PORTFOLIO_FALL;
+
+use crate::{
+    Config, Error, Result,
+    store::{NewAlert, Store},
+};
+use async_trait::async_trait;
+use moneta_contracts::events::{
+    AlertRaised, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated, PortfolioUpdated, PortfolioValued,
+    TradeExecuted,
+};
+use moneta_kit::{
+    bus::{Envelope, Handler, HandlerError},
+    store::Tx,
+};
+use moneta_types::{AlertId, Cause, Clock, Money, Timestamp, UserId};
+
+/// What surveillance takes in.
+pub const TYPES: &[&str] = &[
+    TradeExecuted::TYPE,
+    PortfolioCreated::TYPE,
+    PortfolioUpdated::TYPE,
+    PortfolioValued::TYPE,
+    OrderDenied::TYPE,
+    OrderRejected::TYPE,
+];
+
+/// Looks at events and raises alerts.
+pub struct Watch {
+    store: Store,
+    config: Config,
+    clock: Clock,
+}
+
+/// Something that compliance should look at.
+struct Finding {
+    rule_id: &'static str,
+    severity: &'static str,
+    user: UserId,
+    message: String,
+    /// The alert's id derives from this: the same thing raises one alert.
+    id: Cause,
+}
+
+impl Watch {
+    /// The group under which surveillance takes in events.
+    pub const GROUP: &'static str = "compliance";
+
+    /// Surveillance over a store.
+    pub const fn new(store: Store, config: Config, clock: Clock) -> Self {
+        Self { store, config, clock }
+    }
+
+    async fn look(&self, event: &Envelope) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        if !tx.first_time(Self::GROUP, event.id).await? {
+            return Ok(());
+        }
+        let findings = self.findings(&mut tx, event).await?;
+        for finding in findings {
+            self.raise(&mut tx, finding, event).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn findings(&self, tx: &mut Tx, event: &Envelope) -> Result<Vec<Finding>> {
+        match event.event_type.as_str() {
+            TradeExecuted::TYPE => {
+                self.store.note_trade(tx, &event.decode()?).await?;
+                Ok(Vec::new())
+            }
+            PortfolioCreated::TYPE => {
+                let created: PortfolioCreated = event.decode()?;
+                self.store.note_cash(tx, created.portfolio_id, 0, Money::zero(created.currency)).await?;
+                Ok(Vec::new())
+            }
+            PortfolioUpdated::TYPE => self.deposited(tx, &event.decode()?, event.time).await,
+            PortfolioValued::TYPE => self.valued(tx, &event.decode()?).await,
+            OrderDenied::TYPE => self.refused(tx, &event.decode::<OrderDenied>()?.order, event.time).await,
+            OrderRejected::TYPE => self.refused(tx, &event.decode::<OrderRejected>()?.order, event.time).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Orders that are refused are watched like those that are not (MAR article 16: orders placed, changed and cancelled).
+    async fn refused(&self, tx: &mut Tx, order: &OrderSnapshot, at: Timestamp) -> Result<Vec<Finding>> {
+        let limit = self.config.surveillance.refused_orders_a_day;
+        let since = before(at, 1);
+        let refused = self.store.note_refusal(tx, &order.order_id.to_string(), order.owner_id, at, since).await?;
+        if refused <= limit {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Finding {
+            rule_id: "order_refusals",
+            severity: "warning",
+            user: order.owner_id,
+            message: format!("{refused} orders were refused within 24 hours, more than {limit} (MAR article 16)"),
+            id: daily("order_refusals", order.owner_id, at),
+        }])
+    }
+
+    async fn raise(&self, tx: &mut Tx, finding: Finding, event: &Envelope) -> Result<()> {
+        let alert = NewAlert {
+            alert_id: AlertId::from_uuid(finding.id.uuid()),
+            rule_id: finding.rule_id,
+            user_id: Some(finding.user),
+            severity: finding.severity,
+            message: finding.message,
+            raised: event.time,
+        };
+        if self.store.add_alert(tx, &alert).await? {
+            let raised = AlertRaised {
+                alert_id: alert.alert_id,
+                rule_id: alert.rule_id.to_owned(),
+                user_id: alert.user_id,
+                severity: alert.severity.to_owned(),
+                message: alert.message,
+            };
+            tx.publish(&raised, event.cause(), &self.clock).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One alert of a rule a user and day.
+fn daily(rule: &str, user: UserId, at: Timestamp) -> Cause {
+    Cause::named(&format!("alert/{rule}/{user}/{}", at.date()))
+}
+
+fn before(at: Timestamp, days: u32) -> Timestamp {
+    Timestamp::from_micros(at.micros().saturating_sub(i64::from(days) * 86_400_000_000))
+}
+
+#[async_trait]
+impl Handler for Watch {
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        self.look(event).await.map_err(Error::into)
+    }
+}

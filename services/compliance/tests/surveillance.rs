@@ -1,0 +1,133 @@
+//! Alerts: what raises them, that it raises them once, and who sees them.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Scene, client, code, failed, portfolio, switch};
+use moneta_contracts::{
+    compliance::{ListAlertsRequest, ResolveAlertRequest},
+    events::{AlertRaised, PortfolioCreated, PortfolioUpdated, PortfolioValued, Side, TradeExecuted},
+};
+use moneta_kit::{identity::Role, testing::Stage};
+use moneta_types::{Cause, Currency, Money, Quantity, TransactionId, UserId};
+use rust_decimal::Decimal;
+
+fn usd(units: i64) -> Money {
+    Money::from_minor(units * 100, Currency::Usd)
+}
+
+async fn value(stage: &Stage, date: &str, day_return: &str, worth: i64) {
+    let event = PortfolioValued {
+        portfolio_id: portfolio(),
+        owner_id: client(),
+        date: date.parse().unwrap(),
+        version: 1,
+        value: usd(worth),
+        cash: usd(0),
+        day_return: day_return.parse().unwrap(),
+        drawdown: Decimal::ZERO,
+    };
+    stage.publish(&event, Cause::named(date)).await;
+    stage.quiet().await;
+}
+
+#[tokio::test]
+async fn a_fall_of_ten_per_cent_and_each_multiple_is_told_once_with_the_portfolios_own_numbers() {
+    let scene = Scene::start().await;
+    for (date, day_return, worth) in [
+        ("2020-03-02", "-0.06", 94_000),
+        ("2020-03-03", "-0.05", 89_300),
+        ("2020-03-04", "-0.02", 87_514),
+        ("2020-03-05", "-0.10", 78_763),
+    ] {
+        value(&scene.stage, date, day_return, worth).await;
+    }
+    let alerts = scene.stage.events::<AlertRaised>().await;
+    assert_eq!(alerts.len(), 2, "{alerts:?}");
+    assert!(alerts.iter().all(|alert| alert.rule_id == "portfolio_fall" && alert.user_id == Some(client())));
+    assert!(
+        alerts[0].message.contains("fallen by 10.7 % since 2020-01-01") && alerts[0].message.contains("$89,300.00"),
+        "{}",
+        alerts[0].message
+    );
+    assert!(alerts[1].message.contains("fallen by 21.24 %"), "{}", alerts[1].message);
+}
+
+#[tokio::test]
+async fn deposits_cut_up_to_stay_under_the_threshold_raise_one_alert_that_the_client_does_not_see() {
+    let scene = Scene::start().await;
+    let stage = &scene.stage;
+    let created = PortfolioCreated { portfolio_id: portfolio(), owner_id: client(), currency: Currency::Usd };
+    stage.publish(&created, Cause::named("created")).await;
+    for (version, cash) in [(1, 9_500), (2, 19_000), (3, 28_500)] {
+        let event = PortfolioUpdated {
+            portfolio_id: portfolio(),
+            owner_id: client(),
+            version,
+            change: "deposit".to_owned(),
+            transaction_id: Some(TransactionId::from_uuid(Cause::named("deposit").derive(&version.to_string()))),
+            execution_id: None,
+            cash: usd(cash),
+        };
+        stage.publish(&event, Cause::named(&format!("deposit {version}"))).await;
+    }
+    stage.quiet().await;
+    let raised = stage.events::<AlertRaised>().await;
+    assert_eq!(raised.iter().map(|alert| alert.rule_id.as_str()).collect::<Vec<_>>(), ["mlr_structuring"]);
+
+    let mut compliance = stage.directory().compliance();
+    for call in [
+        stage.call_user(client(), &[Role::Investor]),
+        stage.call_user(client(), &[Role::Adviser]),
+        stage.call_service_for("advisor", client()),
+    ] {
+        assert_eq!(code(compliance.list_alerts(call.request(ListAlertsRequest::default())).await), "role_required");
+    }
+    let officer = stage.call_user(UserId::from_uuid(Cause::named("officer").uuid()), &[Role::Compliance]);
+    let open = ListAlertsRequest { status: "open".to_owned(), page: None };
+    let alerts = compliance.list_alerts(officer.request(open.clone())).await.unwrap().into_inner().alerts;
+    assert_eq!(alerts.len(), 1);
+    assert!(alerts[0].message.contains("add up to 19000"), "{}", alerts[0].message);
+
+    let resolve = |resolution: &str| ResolveAlertRequest {
+        alert_id: alerts[0].alert_id.clone(),
+        resolution: resolution.to_owned(),
+    };
+    assert_eq!(code(compliance.resolve_alert(officer.request(resolve(" "))).await), "invalid_argument");
+    let resolved = compliance.resolve_alert(officer.request(resolve("salary and bonus"))).await.unwrap().into_inner();
+    assert_eq!((resolved.status.as_str(), resolved.resolution.as_str()), ("resolved", "salary and bonus"));
+    assert!(compliance.list_alerts(officer.request(open)).await.unwrap().into_inner().alerts.is_empty());
+    let missing = ResolveAlertRequest { alert_id: Cause::named("x").to_string(), resolution: "x".to_owned() };
+    assert_eq!(code(compliance.resolve_alert(officer.request(missing)).await), "not_found");
+    let bad = ListAlertsRequest { status: "closed".to_owned(), page: None };
+    assert_eq!(code(compliance.list_alerts(officer.request(bad)).await), "invalid_argument");
+}
+
+#[tokio::test]
+async fn trades_that_were_executed_count_against_the_turnover_of_the_next_advice() {
+    let scene = Scene::start().await;
+    for (number, side) in [Side::Buy, Side::Sell].into_iter().cycle().take(10).enumerate() {
+        let event = TradeExecuted {
+            execution_id: Cause::named(&format!("fill {number}")).uuid().to_string().parse().unwrap(),
+            order_id: Cause::named("order").uuid().to_string().parse().unwrap(),
+            portfolio_id: portfolio(),
+            owner_id: client(),
+            symbol: "AAPL".parse().unwrap(),
+            side,
+            quantity: Quantity::from_units(100).unwrap(),
+            price: "90".parse().unwrap(),
+            currency: Currency::Usd,
+            commission: usd(1),
+            spread_cost: usd(1),
+            at: scene.stage.clock().now(),
+            date: scene.stage.clock().today(),
+            remaining: Quantity::ZERO,
+            recommendation_id: None,
+            decision_id: None,
+        };
+        scene.stage.publish(&event, Cause::named(&format!("fill {number}"))).await;
+    }
+    scene.stage.quiet().await;
+    // Five purchases and five sales of 9,000 each in a portfolio of 10,000: turnover of 450 %.
+    assert_eq!(failed(&scene.advice(switch()).await.unwrap()), ["churning"]);
+}

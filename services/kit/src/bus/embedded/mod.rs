@@ -1,0 +1,279 @@
+//! The embedded bus: a durable log in SQLite with a cursor a group. Several processes of one machine may share the file.
+mod consumer;
+mod parking;
+mod tables;
+
+use super::{ALL_TYPES, Backlog, DeadLetter, Envelope, Error, EventBus, GroupBacklog, Handler, Published, Result};
+use crate::{
+    entropy, lock,
+    store::{Db, Durability, sqlite_url},
+};
+use async_trait::async_trait;
+use consumer::Consumer;
+use moneta_types::{EventId, Timestamp};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How the embedded bus behaves.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// What a published batch survives.
+    pub durability: Durability,
+    /// How often to look for what other processes did to the shared file; in process, nothing waits for this.
+    pub look_every: Duration,
+    /// Attempts before an event becomes a dead letter.
+    pub max_attempts: u32,
+    /// Wait before the second attempt; doubles with every further one.
+    pub first_pause: Duration,
+    /// The longest wait between attempts.
+    pub longest_pause: Duration,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Full,
+            look_every: Duration::from_millis(20),
+            max_attempts: 8,
+            first_pause: Duration::from_millis(50),
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The embedded bus.
+#[derive(Debug)]
+pub struct EmbeddedBus {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+}
+
+/// What the consumers, the flusher and the watcher share.
+#[derive(Debug)]
+struct Shared {
+    db: Db,
+    options: EmbeddedOptions,
+    /// Position of the newest event that this process knows; every event up to it is committed, because there is one
+    /// writer at a time and positions grow with commits.
+    known_end: AtomicU64,
+    /// Moves when events arrived or dead letters were requeued.
+    arrivals: watch::Sender<u64>,
+    /// Moves when dead letters were requeued, here or elsewhere: consumers read their parked events again.
+    requeues: AtomicU64,
+    /// Moves when the backlog may have changed.
+    activity: watch::Sender<u64>,
+    /// Progress of the groups that are consumed in this process; their durable cursors trail behind.
+    local: Mutex<HashMap<String, Arc<Progress>>>,
+    dirty: Notify,
+}
+
+/// How far a group that is consumed in this process has come.
+#[derive(Debug)]
+struct Progress {
+    /// Every event up to here is handled, parked or dead.
+    done: AtomicU64,
+    /// Events that are parked. Raised before `done` passes the event, so whoever reads `done` first and then this misses
+    /// nothing.
+    parked: AtomicU64,
+    /// The durable cursor.
+    flushed: AtomicU64,
+}
+
+impl EmbeddedBus {
+    /// Opens (or makes) the log in a folder.
+    pub async fn open(folder: &Path, options: EmbeddedOptions) -> Result<Self> {
+        let url = sqlite_url(&folder.join("bus.db"));
+        let db = Db::open_with(&url, "bus", tables::MIGRATIONS, options.durability).await?;
+        let (end, requeues) = tables::signals(&db).await?;
+        let shared = Arc::new(Shared {
+            db,
+            options,
+            known_end: AtomicU64::new(end),
+            arrivals: watch::Sender::new(0),
+            requeues: AtomicU64::new(requeues),
+            activity: watch::Sender::new(0),
+            local: Mutex::default(),
+            dirty: Notify::new(),
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(Arc::clone(&shared).flush_cursors(stop.clone()));
+        tokio::spawn(Arc::clone(&shared).watch_others(stop.clone()));
+        Ok(Self { shared, stop })
+    }
+}
+
+impl Drop for EmbeddedBus {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Shared {
+    fn arrived(&self, end: u64) {
+        if self.known_end.fetch_max(end, Ordering::SeqCst) < end {
+            self.arrivals.send_modify(|count| *count += 1);
+            self.activity.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn requeued(&self) {
+        self.arrivals.send_modify(|count| *count += 1);
+        self.activity.send_modify(|count| *count += 1);
+    }
+
+    fn progressed(&self) {
+        self.activity.send_modify(|count| *count += 1);
+    }
+
+    /// Writes cursors behind the consumers' backs: a cursor that is lost in a crash means redelivery, which is harmless,
+    /// so consumers neither wait for it nor does it wait for the disk.
+    async fn flush_cursors(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.dirty.notified() => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.flush().await {
+                tracing::warn!(error = %crate::problem::chain(&error), "cannot store event cursors");
+            }
+        }
+    }
+
+    async fn flush(&self) -> Result<()> {
+        let behind: Vec<(String, Arc<Progress>, u64)> = lock(&self.local)
+            .iter()
+            .filter_map(|(group, progress)| {
+                let done = progress.done.load(Ordering::SeqCst);
+                (done > progress.flushed.load(Ordering::SeqCst)).then(|| (group.clone(), Arc::clone(progress), done))
+            })
+            .collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.begin_lazy().await?;
+        for (group, _, done) in &behind {
+            tables::move_cursor(&mut tx, group, *done).await?;
+        }
+        tx.commit().await?;
+        for (_, progress, done) in behind {
+            progress.flushed.fetch_max(done, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Other processes write to the same file and cannot wake this one, so it looks: this is a wait for somebody else's
+    /// change, not for time to pass.
+    async fn watch_others(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = entropy::pause(self.options.look_every) => {}
+                () = stop.cancelled() => return,
+            }
+            match tables::signals(&self.db).await {
+                Ok((end, requeues)) => {
+                    self.arrived(end);
+                    if self.requeues.swap(requeues, Ordering::SeqCst) != requeues {
+                        self.requeued();
+                    }
+                }
+                Err(error) => tracing::warn!(error = %crate::problem::chain(&error), "cannot look at the event log"),
+            }
+        }
+    }
+
+    fn progress_of(&self, group: &str) -> Option<Arc<Progress>> {
+        lock(&self.local).get(group).cloned()
+    }
+}
+
+#[async_trait]
+impl EventBus for EmbeddedBus {
+    async fn publish(&self, batch: &[Envelope]) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.shared.db.begin().await?;
+        let end = tables::append(&mut tx, batch).await?;
+        tx.commit().await?;
+        self.shared.arrived(end);
+        Ok(())
+    }
+
+    async fn subscribe(&self, group: &str, types: &[&str]) -> Result<()> {
+        let mut tx = self.shared.db.begin().await?;
+        tables::register(&mut tx, group, types).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn consume(&self, group: &str, handler: Arc<dyn Handler>, shutdown: CancellationToken) -> Result<()> {
+        Consumer::start(Arc::clone(&self.shared), group, handler).await?.run(shutdown).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        // The end is read first and progress afterwards: what is done by then covers the end.
+        let end = tables::end(&self.shared.db).await?;
+        self.shared.arrived(end);
+        let mut groups = Vec::new();
+        for stored in tables::groups(&self.shared.db).await? {
+            let (done, parked) = match self.shared.progress_of(&stored.name) {
+                Some(progress) => {
+                    let done = progress.done.load(Ordering::SeqCst);
+                    (done, progress.parked.load(Ordering::SeqCst))
+                }
+                None => (stored.cursor, stored.parked),
+            };
+            let waiting =
+                if done >= end { 0 } else { tables::count(&self.shared.db, &stored.types, done, end).await? };
+            groups.push(GroupBacklog { group: stored.name, waiting, parked, dead: stored.dead });
+        }
+        Ok(Backlog { end, groups })
+    }
+
+    fn activity(&self) -> watch::Receiver<u64> {
+        self.shared.activity.subscribe()
+    }
+
+    async fn dead_letters(&self, group: Option<&str>) -> Result<Vec<DeadLetter>> {
+        tables::dead_letters(&self.shared.db, group).await
+    }
+
+    async fn requeue(&self, group: &str, event: EventId) -> Result<bool> {
+        let mut tx = self.shared.db.begin().await?;
+        let found = tables::requeue(&mut tx, group, event).await?;
+        tx.commit().await?;
+        if found {
+            let (_, requeues) = tables::signals(&self.shared.db).await?;
+            self.shared.requeues.store(requeues, Ordering::SeqCst);
+            self.shared.requeued();
+        }
+        Ok(found)
+    }
+
+    async fn read(&self, after: u64, limit: u32) -> Result<Vec<Published>> {
+        tables::read(&self.shared.db, &[ALL_TYPES.to_owned()], after, u64::MAX >> 1, limit).await
+    }
+
+    async fn latest_time(&self) -> Result<Option<Timestamp>> {
+        tables::latest_time(&self.shared.db).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.stop.cancel();
+        self.shared.flush().await?;
+        self.shared.db.close().await;
+        Ok(())
+    }
+}
+
+fn unknown(group: &str) -> Error {
+    Error::UnknownGroup { group: group.to_owned() }
+}

@@ -1,0 +1,163 @@
+//! Encryption at rest: a master key wraps a key per user, and destroying a user's key erases what it sealed.
+use crate::{entropy, problem::Problem, secret_file};
+use aes_gcm::{
+    Aes256Gcm, KeyInit as _,
+    aead::{Aead as _, Payload},
+};
+use std::{path::Path, sync::Arc};
+use zeroize::{Zeroize as _, Zeroizing};
+
+const NONCE: usize = 12;
+const WRAP: &[u8] = b"moneta user key v1";
+
+/// What can go wrong with keys.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key file cannot be read or made.
+    #[error("cannot read or make the key file {path}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key is not one.
+    #[error("{what} is not a key: 64 hexadecimal digits are")]
+    Malformed {
+        /// Where it came from.
+        what: String,
+    },
+    /// The bytes were not sealed with this key for this purpose, or were changed.
+    #[error("sealed data cannot be opened: wrong key, wrong purpose, or changed bytes")]
+    Sealed,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// A user's key, in the clear only in memory and wiped afterwards.
+#[derive(Clone)]
+pub struct UserKey(Zeroizing<[u8; 32]>);
+
+impl std::fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserKey(…)")
+    }
+}
+
+/// Seals and opens data with AES-256-GCM; the nonce is random and stands before the ciphertext.
+#[derive(Clone)]
+pub struct KeyRing {
+    master: Arc<Zeroizing<[u8; 32]>>,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyRing(…)")
+    }
+}
+
+impl KeyRing {
+    /// The ring under the master key of the configuration (64 hexadecimal digits), or else of
+    /// `<data-dir>/keys/master.key`, which is made once and readable by its owner only.
+    pub fn load(data_dir: &Path, configured: Option<&str>) -> Result<Self, Error> {
+        let master = match configured {
+            Some(text) => {
+                secret_file::parse(text).ok_or_else(|| Error::Malformed { what: "keys.master".to_owned() })?
+            }
+            None => secret_file::read_or_make(&data_dir.join("keys").join("master.key"))?,
+        };
+        Ok(Self { master: Arc::new(master) })
+    }
+
+    /// A new key for a user, wrapped under the master key; store it with the user.
+    pub fn new_user_key(&self) -> Result<Vec<u8>, Error> {
+        let mut key: [u8; 32] = entropy::random_bytes();
+        let wrapped = encrypt(&self.master, &key, WRAP);
+        key.zeroize();
+        wrapped
+    }
+
+    /// A user's key from its wrapped bytes.
+    pub fn unwrap(&self, wrapped: &[u8]) -> Result<UserKey, Error> {
+        let mut plain = decrypt(&self.master, wrapped, WRAP)?;
+        let key = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Error::Sealed)?;
+        plain.zeroize();
+        Ok(UserKey(Zeroizing::new(key)))
+    }
+
+    /// Seals data of a user; `aad` names what it is ("users.email"), so that sealed fields cannot change places.
+    pub fn seal(&self, key: &UserKey, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+        encrypt(&key.0, plaintext, aad)
+    }
+
+    /// Opens what was sealed with the same key and the same `aad`.
+    pub fn open(&self, key: &UserKey, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+        decrypt(&key.0, sealed, aad)
+    }
+}
+
+fn encrypt(key: &[u8; 32], plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+    let nonce: [u8; NONCE] = entropy::random_bytes();
+    let cipher = Aes256Gcm::new(key.into());
+    let sealed = cipher.encrypt(&nonce.into(), Payload { msg: plaintext, aad }).map_err(|_| Error::Sealed)?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+fn decrypt(key: &[u8; 32], sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Sealed)?;
+    let cipher = Aes256Gcm::new(key.into());
+    cipher.decrypt(nonce.into(), Payload { msg: ciphertext, aad }).map_err(|_| Error::Sealed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring() -> (tempfile::TempDir, KeyRing) {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::load(folder.path(), None).unwrap();
+        (folder, ring)
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_with_its_key_and_purpose() {
+        let (folder, ring) = ring();
+        let wrapped = ring.new_user_key().unwrap();
+        let key = ring.unwrap(&wrapped).unwrap();
+        let sealed = ring.seal(&key, b"anna@example.com", b"users.email").unwrap();
+        assert!(!sealed.windows(4).any(|window| window == b"anna"));
+        let again = KeyRing::load(folder.path(), None).unwrap();
+        let same = again.unwrap(&wrapped).unwrap();
+        assert_eq!(again.open(&same, &sealed, b"users.email").unwrap(), b"anna@example.com");
+        assert!(again.open(&same, &sealed, b"users.name").is_err());
+        let other = ring.unwrap(&ring.new_user_key().unwrap()).unwrap();
+        assert!(ring.open(&other, &sealed, b"users.email").is_err());
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let (_folder, ring) = ring();
+        let key = ring.unwrap(&ring.new_user_key().unwrap()).unwrap();
+        let mut sealed = ring.seal(&key, b"text", b"field").unwrap();
+        for at in 0..sealed.len() {
+            sealed[at] ^= 1;
+            assert!(ring.open(&key, &sealed, b"field").is_err());
+            sealed[at] ^= 1;
+        }
+        assert!(ring.open(&key, b"short", b"field").is_err());
+    }
+
+    #[test]
+    fn a_configured_master_key_must_be_64_hexadecimal_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(KeyRing::load(folder.path(), Some("secret")).is_err());
+        let master = "0f".repeat(32);
+        assert!(KeyRing::load(folder.path(), Some(&master)).is_ok());
+        assert!(!folder.path().join("keys").exists());
+    }
+}

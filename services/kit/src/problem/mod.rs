@@ -1,0 +1,243 @@
+//! What a service answers when it will not do what was asked: one kind, one stable code, and the fields at fault.
+mod parse;
+mod status;
+
+pub use parse::{one_of, parse, parse_date, parse_decimal, parse_opt_date, required};
+pub use status::ProblemView;
+
+use std::fmt;
+
+/// The class of a problem; each has one gRPC code and one HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A value of the request is not allowed.
+    InvalidArgument,
+    /// The caller did not prove who it is.
+    Unauthenticated,
+    /// The caller may not do this.
+    PermissionDenied,
+    /// There is no such thing, or it is not the caller's.
+    NotFound,
+    /// The thing is there already.
+    AlreadyExists,
+    /// Somebody else changed it meanwhile (gRPC `ABORTED`).
+    Conflict,
+    /// The state of things does not allow it.
+    FailedPrecondition,
+    /// A limit was reached.
+    ResourceExhausted,
+    /// Something that is needed does not answer; a later attempt may succeed.
+    Unavailable,
+    /// The answer did not come in time.
+    DeadlineExceeded,
+    /// The operation does not exist.
+    Unimplemented,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::InvalidArgument,
+        Self::Unauthenticated,
+        Self::PermissionDenied,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Conflict,
+        Self::FailedPrecondition,
+        Self::ResourceExhausted,
+        Self::Unavailable,
+        Self::DeadlineExceeded,
+        Self::Unimplemented,
+        Self::Internal,
+    ];
+
+    /// The code that a problem of this kind has when it has none of its own.
+    pub const fn default_code(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::Unavailable => "unavailable",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Unimplemented => "unimplemented",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The HTTP status that says the same.
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::InvalidArgument => 400,
+            Self::Unauthenticated => 401,
+            Self::PermissionDenied => 403,
+            Self::NotFound => 404,
+            Self::AlreadyExists | Self::Conflict => 409,
+            Self::FailedPrecondition => 422,
+            Self::ResourceExhausted => 429,
+            Self::Unavailable => 503,
+            Self::DeadlineExceeded => 504,
+            Self::Unimplemented => 501,
+            Self::Internal => 500,
+        }
+    }
+}
+
+/// A field of the request that was not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The field's name in the request ("order.quantity").
+    pub field: String,
+    /// What was given; empty when the field is missing.
+    pub value: String,
+    /// What is allowed.
+    pub allowed: String,
+}
+
+/// What a service answers when it will not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its class.
+    pub kind: Kind,
+    /// A stable code for programs ("insufficient_cash").
+    pub code: &'static str,
+    /// What was wrong, for a person.
+    pub message: String,
+    /// The fields at fault.
+    pub fields: Vec<FieldViolation>,
+}
+
+impl Problem {
+    /// A problem of a kind, with its own code and message.
+    pub fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into(), fields: Vec::new() }
+    }
+
+    /// A field whose value is not allowed; code `invalid_argument`.
+    pub fn invalid(field: impl Into<String>, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
+        let violation = FieldViolation { field: field.into(), value: value.to_string(), allowed: allowed.into() };
+        Self {
+            kind: Kind::InvalidArgument,
+            code: Kind::InvalidArgument.default_code(),
+            message: format!("{} {:?} is not valid: {}", violation.field, violation.value, violation.allowed),
+            fields: vec![violation],
+        }
+    }
+
+    /// There is no such thing, or it belongs to somebody else (the two look alike from outside); code `not_found`.
+    pub fn not_found(what: &str, id: impl fmt::Display) -> Self {
+        Self::new(Kind::NotFound, Kind::NotFound.default_code(), format!("there is no {what} {id}"))
+    }
+
+    /// The caller did not prove who it is; code `unauthenticated`.
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unauthenticated, Kind::Unauthenticated.default_code(), message)
+    }
+
+    /// The caller may not do this.
+    pub fn denied(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::PermissionDenied, code, message)
+    }
+
+    /// The state of things does not allow it.
+    pub fn precondition(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::FailedPrecondition, code, message)
+    }
+
+    /// Somebody else changed it meanwhile.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, code, message)
+    }
+
+    /// The thing is there already.
+    pub fn exists(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::AlreadyExists, code, message)
+    }
+
+    /// A limit was reached.
+    pub fn exhausted(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::ResourceExhausted, code, message)
+    }
+
+    /// Something that is needed does not answer.
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, code, message)
+    }
+
+    /// A fault of ours: the cause is logged, and the caller learns nothing of the inside.
+    pub fn internal(source: impl std::error::Error) -> Self {
+        let chain = chain(&source);
+        tracing::error!(error = %chain, "internal error");
+        Self::new(Kind::Internal, Kind::Internal.default_code(), "something went wrong on our side; it has been logged")
+    }
+
+    /// The same problem under another code.
+    #[must_use]
+    pub fn with_code(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The same problem with one more field at fault.
+    #[must_use]
+    pub fn with_field(
+        mut self,
+        field: impl Into<String>,
+        value: impl fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
+        self.fields.push(FieldViolation { field: field.into(), value: value.to_string(), allowed: allowed.into() });
+        self
+    }
+
+    /// Whether the same request may succeed later.
+    pub const fn retryable(&self) -> bool {
+        matches!(self.kind, Kind::Unavailable | Kind::DeadlineExceeded | Kind::Conflict | Kind::ResourceExhausted)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<moneta_contracts::convert::Invalid> for Problem {
+    fn from(invalid: moneta_contracts::convert::Invalid) -> Self {
+        Self::invalid(invalid.field, invalid.value, invalid.allowed)
+    }
+}
+
+impl From<moneta_types::Error> for Problem {
+    fn from(error: moneta_types::Error) -> Self {
+        match error {
+            moneta_types::Error::Invalid { kind, value, allowed } => {
+                Self::invalid(kind.replace(' ', "_"), value, allowed)
+            }
+            other => Self::new(Kind::InvalidArgument, Kind::InvalidArgument.default_code(), other.to_string()),
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let inner = source.to_string();
+        if !text.ends_with(&inner) {
+            text.push_str(": ");
+            text.push_str(&inner);
+        }
+        next = source.source();
+    }
+    text
+}

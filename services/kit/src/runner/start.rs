@@ -1,0 +1,341 @@
+//! The start, step by step.
+use super::{
+    Error, Running, Selection,
+    node::{RemoteNode, ThisNode},
+    ops::{self, Ops, Phase},
+    order,
+    unit::Unit,
+};
+use crate::{
+    bus::{self, EmbeddedBus, EmbeddedOptions, EventBus, Neighbour, Quiet, Replayed, Subscription},
+    client::{self, ClientConfig, Directory, Transport},
+    config::{ClockMode, Config, Global},
+    entropy::SystemClock,
+    identity::{Guard, Tokens, guarded},
+    keys::KeyRing,
+    service::{HttpEndpoint, Service, ServiceContext, ServiceDef},
+    store::{Db, Durability, sqlite_url},
+    telemetry,
+};
+use moneta_types::{Clock, Timestamp, WallClock};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicU8},
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+
+/// How often to look at the bus for other processes when none is configured: only the command line may be there.
+const ALONE: Duration = Duration::from_millis(250);
+const TOGETHER: Duration = Duration::from_millis(15);
+
+pub(crate) async fn start(
+    defs: &[ServiceDef],
+    selected: &Selection,
+    config: Config,
+    doubles: Vec<(&'static str, Routes)>,
+) -> Result<Running, Error> {
+    telemetry::metrics();
+    let global = config.global()?;
+    check_service_names(&global, defs)?;
+    let order = order::sort(&selected.apply(defs)?)?;
+    let local: Vec<&'static str> = order.iter().map(|def| def.name).collect();
+    make_folder(&global.data_dir)?;
+
+    let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
+    let tokens = Tokens::load(&global.data_dir, Arc::clone(&wall))?;
+    let keys = KeyRing::load(&global.data_dir, global.keys.master.as_deref())?;
+    let directory = directory(defs, &local, &global)?;
+    for (name, routes) in doubles {
+        if let Some(transport) = directory.transport(name) {
+            transport.bind(Some(routes));
+        }
+    }
+    let neighbours = neighbours(defs, &local, &global, &tokens)?;
+    let durability = durability(&global);
+    let options = EmbeddedOptions {
+        durability,
+        look_every: if neighbours.is_empty() { ALONE } else { TOGETHER },
+        ..EmbeddedOptions::default()
+    };
+    let bus: Arc<dyn EventBus> = Arc::new(EmbeddedBus::open(&global.data_dir.join("bus"), options).await?);
+    let clock = clock(&global, &wall, bus.as_ref()).await?;
+    let quiet = Quiet::new(
+        Arc::clone(&bus),
+        neighbours.iter().map(|node| Arc::new(node.clone()) as Arc<dyn Neighbour>).collect(),
+    );
+
+    let stop = CancellationToken::new();
+    let mut built = Vec::new();
+    let mut dbs = BTreeMap::new();
+    for def in &order {
+        let data_dir = global.data_dir.join(def.name);
+        make_folder(&data_dir)?;
+        let db = open_store(def, &global, durability).await?;
+        quiet.add_outbox(db.clone());
+        dbs.insert(def.name, db.clone());
+        let transport = directory.transport(def.name);
+        let unit = Unit::new(def.name, transport.clone());
+        let context = ServiceContext {
+            name: def.name,
+            config: config.clone(),
+            db,
+            clock: clock.clone(),
+            wall: Arc::clone(&wall),
+            directory: directory.clone(),
+            tokens: tokens.clone(),
+            bus: Arc::clone(&bus),
+            data_dir,
+            root_dir: global.data_dir.clone(),
+            shutdown: unit.shutdown.clone(),
+            quiet: quiet.clone(),
+            keys: keys.clone(),
+            seed: global.seed,
+        };
+        let mut service =
+            (def.build)(context).await.map_err(|error| Error::Service { service: def.name, source: error.0 })?;
+        let guard = Guard::new(def.name, tokens.clone(), &service.open_methods);
+        service.routes = guarded(std::mem::take(&mut service.routes), guard);
+        if let Some(transport) = transport {
+            transport.bind(Some(service.routes.clone()));
+        }
+        tracing::info!(service = def.name, "built");
+        built.push((*def, service, unit));
+    }
+
+    // Every group is known before the first event can be published, so that quiet means all of them.
+    for (_, service, _) in &built {
+        for subscription in &service.subscriptions {
+            bus.subscribe(subscription.group, subscription.types).await?;
+        }
+    }
+
+    let ops = Arc::new(Ops {
+        phase: AtomicU8::new(Phase::Starting as u8),
+        services: local.clone(),
+        checks: built
+            .iter()
+            .flat_map(|(def, service, _)| service.ready.iter().map(|check| (def.name, check.clone())))
+            .collect(),
+        needs: neighbours.iter().filter(|node| is_needed(&order, node.transport.service())).cloned().collect(),
+        absent: absent(&order, &local, &global, &directory),
+    });
+    let mut addresses = BTreeMap::new();
+    let mut process = Unit::new("process", None);
+    let listener = listen("ops", global.ops.listen, &mut addresses).await?;
+    serve_http(&mut process, listener, ops::router(Arc::clone(&ops)));
+    process.spawn("metrics upkeep", until(process.shutdown.clone(), ops::upkeep()));
+
+    // Listeners are bound for every service before anything runs: an address in use is an error, not half a start.
+    let names: Vec<String> = local.iter().map(|name| (*name).to_owned()).collect();
+    let mut units = Vec::new();
+    for (def, mut service, mut unit) in built {
+        if let Some(address) = listen_address(def.name, &global)? {
+            let listener = listen(&format!("grpc:{}", def.name), address, &mut addresses).await?;
+            let node_guard = Guard::new("node", tokens.clone(), &[]);
+            let node = guarded(Routes::new(ThisNode::server(names.clone(), quiet.clone())), node_guard);
+            serve_grpc(&mut unit, listener, service.routes.clone(), node).await;
+        }
+        for HttpEndpoint { name, listen: address, router } in std::mem::take(&mut service.http) {
+            let listener = listen(name, address, &mut addresses).await?;
+            serve_http(&mut unit, listener, router);
+        }
+        units.push((unit, service, dbs.get(def.name).cloned()));
+    }
+    for (unit, service, db) in &mut units {
+        run(unit, service, db.take(), &bus, &clock);
+    }
+    let units = units.into_iter().map(|(unit, ..)| unit).collect();
+    ops.enter(Phase::Running);
+    tracing::info!(services = ?local, "running");
+    Ok(Running { ops, addresses, units, process, clock, quiet, directory, tokens, bus, dbs, stop })
+}
+
+fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn EventBus>, clock: &Clock) {
+    if let Some(db) = db {
+        unit.spawn_relay(bus::relay(db, Arc::clone(bus), unit.last_call.clone()));
+    }
+    for Subscription { group, handler, .. } in std::mem::take(&mut service.subscriptions) {
+        let (bus, shutdown) = (Arc::clone(bus), unit.shutdown.clone());
+        let handler = Arc::new(Replayed { clock: clock.clone(), inner: handler });
+        unit.spawn(group, async move {
+            if let Err(error) = bus.consume(group, handler, shutdown).await {
+                tracing::error!(group, error = %crate::problem::chain(&error), "events are no longer consumed");
+            }
+        });
+    }
+    for (name, task) in std::mem::take(&mut service.tasks) {
+        unit.spawn(name, task);
+    }
+}
+
+async fn until(shutdown: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// Where a service of this process listens for others, if anywhere.
+fn listen_address(service: &'static str, global: &Global) -> Result<Option<SocketAddr>, Error> {
+    let configured = global.service(service);
+    if configured.listen.is_some() {
+        return Ok(configured.listen);
+    }
+    let Some(address) = configured.address else { return Ok(None) };
+    // A name instead of an address is for the others (a DNS name); here every interface is meant.
+    match (address.parse(), address.rsplit_once(':').map(|(_, port)| port.parse::<u16>())) {
+        (Ok(address), _) => Ok(Some(address)),
+        (Err(_), Some(Ok(port))) => Ok(Some(SocketAddr::from(([0, 0, 0, 0], port)))),
+        _ => Err(Error::Address { service, address }),
+    }
+}
+
+async fn listen(
+    name: &str,
+    address: SocketAddr,
+    addresses: &mut BTreeMap<String, SocketAddr>,
+) -> Result<TcpListener, Error> {
+    let failed = |source| Error::Listen { name: name.to_owned(), address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    addresses.insert(name.to_owned(), listener.local_addr().map_err(failed)?);
+    Ok(listener)
+}
+
+fn serve_http(unit: &mut Unit, listener: TcpListener, router: axum::Router) {
+    let shutdown = unit.shutdown.clone();
+    unit.spawn("http listener", async move {
+        let app = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "an HTTP listener failed");
+        }
+    });
+}
+
+async fn serve_grpc(unit: &mut Unit, listener: TcpListener, routes: Routes, node: Routes) {
+    let (health, health_server) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    // The services' own layers stay on their routes; the health service is for orchestrators, which have no token.
+    let router = routes.into_axum_router().fallback_service(node.into_axum_router());
+    let routes = Routes::from(router).add_service(health_server);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let shutdown = unit.shutdown.clone();
+    unit.spawn("grpc listener", async move {
+        let served = Server::builder()
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(error = %crate::problem::chain(&error), "a gRPC listener failed");
+        }
+    });
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Folder { path: path.display().to_string(), source })
+}
+
+fn durability(global: &Global) -> Durability {
+    global.store.durability.unwrap_or(match global.clock.mode {
+        ClockMode::Wall => Durability::Full,
+        ClockMode::Replay => Durability::Process,
+    })
+}
+
+async fn open_store(def: &ServiceDef, global: &Global, durability: Durability) -> Result<Db, Error> {
+    let file = global.data_dir.join(def.name).join(format!("{}.db", def.name));
+    let url = global.service(def.name).store.unwrap_or_else(|| sqlite_url(&file));
+    Db::open_with(&url, def.name, def.migrations, durability)
+        .await
+        .map_err(|source| Error::Store { service: def.name, source })
+}
+
+/// A replay begins where it was left, or where the configuration says.
+async fn clock(global: &Global, wall: &Arc<dyn WallClock>, bus: &dyn EventBus) -> Result<Clock, Error> {
+    if global.clock.mode == ClockMode::Wall {
+        return Ok(Clock::wall(Arc::clone(wall)));
+    }
+    let from = global.clock.from.map_or(Timestamp::EPOCH, |date| Timestamp::at_hour(date, 0));
+    let clock = Clock::replay(from);
+    if let Some(latest) = bus.latest_time().await? {
+        clock.advance_to(latest);
+    }
+    Ok(clock)
+}
+
+fn all_names(defs: &[ServiceDef]) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = client::SERVICES.to_vec();
+    names.extend(defs.iter().map(|def| def.name).filter(|name| !client::SERVICES.contains(name)));
+    names
+}
+
+fn check_service_names(global: &Global, defs: &[ServiceDef]) -> Result<(), Error> {
+    let allowed: Vec<String> = all_names(defs).iter().map(|name| name.replace('-', "_")).collect();
+    match global.services.keys().find(|name| !allowed.contains(name)) {
+        Some(name) => {
+            Err(crate::config::Error::UnknownService { name: name.clone(), allowed: allowed.join(", ") }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+fn directory(defs: &[ServiceDef], local: &[&'static str], global: &Global) -> Result<Directory, Error> {
+    let mut transports = Vec::new();
+    for name in all_names(defs) {
+        transports.push(match remote_address(name, local, global) {
+            Some(address) => connect(name, address, &global.client)?,
+            None => Transport::local(name, &global.client),
+        });
+    }
+    Ok(Directory::new(transports))
+}
+
+fn remote_address(name: &str, local: &[&'static str], global: &Global) -> Option<String> {
+    if local.contains(&name) { None } else { global.service(name).address }
+}
+
+fn connect(service: &'static str, address: String, config: &ClientConfig) -> Result<Transport, Error> {
+    Transport::remote(service, &address, config).map_err(|_| Error::Address { service, address })
+}
+
+/// The processes of services that do not run here. They have connections of their own, without a circuit breaker: asking
+/// whether a process is there must not cut off the calls to its services, nor the other way round.
+fn neighbours(
+    defs: &[ServiceDef],
+    local: &[&'static str],
+    global: &Global,
+    tokens: &Tokens,
+) -> Result<Vec<RemoteNode>, Error> {
+    let config = ClientConfig { attempts: 1, breaker_failure_share: 2.0, ..global.client.clone() };
+    let mut nodes = Vec::new();
+    for name in all_names(defs) {
+        if let Some(address) = remote_address(name, local, global) {
+            nodes.push(RemoteNode { transport: connect(name, address, &config)?, tokens: tokens.clone() });
+        }
+    }
+    Ok(nodes)
+}
+
+fn is_needed(order: &[ServiceDef], name: &str) -> bool {
+    order.iter().any(|def| def.needs.contains(&name))
+}
+
+fn absent(order: &[ServiceDef], local: &[&'static str], global: &Global, directory: &Directory) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = order
+        .iter()
+        .flat_map(|def| def.needs.iter().copied())
+        .filter(|need| !local.contains(need) && global.service(need).address.is_none())
+        .filter(|need| directory.transport(need).is_none_or(|transport| !transport.is_bound()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

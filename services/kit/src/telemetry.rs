@@ -1,0 +1,45 @@
+//! The log and the metrics of the process.
+use crate::config::{Global, LogFormat};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::OnceLock;
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+/// Upper bounds of the buckets of every histogram of seconds.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Starts the log; a second call changes nothing.
+pub fn init_log(global: &Global) {
+    let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let registry = tracing_subscriber::registry().with(filter);
+    // Standard output belongs to what commands print.
+    let started = match global.log_format {
+        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("the log was started before");
+    }
+}
+
+/// The metrics of this process; the recorder is installed at the first call.
+pub fn metrics() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let builder = PrometheusBuilder::new();
+        let builder =
+            match PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS) {
+                Ok(with_buckets) => with_buckets,
+                Err(error) => {
+                    tracing::warn!(%error, "metrics have no histogram buckets");
+                    builder
+                }
+            };
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another metrics recorder is installed; these metrics stay empty");
+        }
+        handle
+    })
+}

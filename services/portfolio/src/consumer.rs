@@ -1,0 +1,124 @@
+//! What the portfolio service does when something happened elsewhere. Each event takes effect once: its id enters the inbox
+//! in the transaction of its effect, and an execution is booked once whatever event brings it.
+use crate::{
+    Config, Error, Result,
+    ledger::Trade,
+    portfolio::publish_update,
+    store::{self, Reader},
+    valuation,
+};
+use async_trait::async_trait;
+use moneta_contracts::events::{BarClosed, Event, PortfolioValued, SessionClosed, TradeExecuted};
+use moneta_kit::{
+    bus::{Envelope, Handler, HandlerError},
+    store::{Db, Tx},
+};
+use moneta_types::{Cause, Clock, TransactionId};
+
+/// The consumer group.
+pub const GROUP: &str = "portfolio";
+
+/// The events it takes in.
+pub const TYPES: &[&str] = &[BarClosed::TYPE, SessionClosed::TYPE, TradeExecuted::TYPE];
+
+/// Applies events to the store.
+#[derive(Debug)]
+pub struct Consumer {
+    db: Db,
+    clock: Clock,
+    config: Config,
+}
+
+#[async_trait]
+impl Handler for Consumer {
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        let mut tx = self.db.begin().await?;
+        if !tx.first_time(GROUP, event.id).await? {
+            return Ok(());
+        }
+        if event.is::<TradeExecuted>() {
+            self.trade_executed(&mut tx, &event.decode()?, event.cause()).await?;
+        } else if event.is::<BarClosed>() {
+            let day: BarClosed = event.decode()?;
+            store::save_closes(&mut tx, day.date, &day.bars).await?;
+        } else if event.is::<SessionClosed>() {
+            self.session_closed(&mut tx, &event.decode()?, event.cause()).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+impl Consumer {
+    /// A consumer on a store.
+    pub const fn new(db: Db, clock: Clock, config: Config) -> Self {
+        Self { db, clock, config }
+    }
+
+    async fn trade_executed(&self, tx: &mut Tx, event: &TradeExecuted, cause: Cause) -> Result<()> {
+        if store::has_execution(tx, event.execution_id).await? {
+            tracing::info!(execution = %event.execution_id, "execution is booked already");
+            return Ok(());
+        }
+        let mut state = store::existing(tx, event.portfolio_id, self.config.cost_basis).await?;
+        let trade = Trade {
+            execution_id: event.execution_id,
+            order_id: event.order_id,
+            symbol: event.symbol.clone(),
+            side: event.side,
+            quantity: event.quantity,
+            price: event.price,
+            currency: event.currency,
+            commission: event.commission,
+            spread: event.spread_cost,
+            at: event.at,
+            date: event.date,
+        };
+        let id = TransactionId::from_uuid(Cause::new(event.execution_id.uuid()).derive("transaction"));
+        let booked = state.book.trade(&trade, id)?;
+        if state.book.cash.is_negative() {
+            tracing::error!(portfolio = %state.id, execution = %event.execution_id, "an execution took cash below zero");
+        }
+        store::book(tx, &mut state, &booked).await?;
+        store::save_first_price(tx, &event.symbol, event.date, event.price).await?;
+        publish_update(tx, &self.clock, cause, &state, "trade", Some(&booked)).await
+    }
+
+    async fn session_closed(&self, tx: &mut Tx, event: &SessionClosed, cause: Cause) -> Result<()> {
+        let closes = store::closes(&mut Reader::Within(tx)).await?;
+        for id in store::ids(&mut Reader::Within(tx), None).await? {
+            let state = store::existing(tx, id, self.config.cost_basis).await?;
+            let currency = state.book.currency();
+            let last = store::last_valuation(&mut Reader::Within(tx), id, currency, None).await?;
+            if last.as_ref().is_some_and(|last| last.date >= event.date) {
+                continue;
+            }
+            let (valuation, lines) = valuation::value(&state, &closes, event.date, last.as_ref())?;
+            if !store::save_valuation(tx, id, &valuation, &lines).await? {
+                continue;
+            }
+            let valued = PortfolioValued {
+                portfolio_id: id,
+                owner_id: state.owner,
+                date: event.date,
+                version: state.version,
+                value: valuation.value,
+                cash: valuation.cash,
+                day_return: valuation.link.day_return.normalize(),
+                drawdown: valuation.link.drawdown().normalize(),
+            };
+            tx.publish(&valued, cause, &self.clock).await?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for HandlerError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            error if error.retryable() => Self::retryable(error),
+            error => Self::permanent(error),
+        }
+    }
+}

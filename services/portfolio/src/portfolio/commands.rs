@@ -1,0 +1,149 @@
+//! Opening a portfolio, moving cash, setting the target. Each command is idempotent and writes its event in the same
+//! transaction as its effect; ids come from what the caller named, so a retry makes the same ones.
+use super::Portfolio;
+use crate::{
+    Config, Error, Result,
+    allocation::Target,
+    ledger::{Book, Entry, Kind, Transaction},
+    store::{self, Reader},
+};
+use moneta_contracts::events::{PortfolioCreated, PortfolioUpdated};
+use moneta_kit::store::{Db, Tx};
+use moneta_types::{Cause, Clock, Currency, Money, PortfolioId, TransactionId, UserId};
+
+/// Opens a portfolio, or answers the one that the same reference opened before.
+///
+/// # Errors
+/// [`Error::ReferenceReused`] when the reference opened a portfolio with another name or currency.
+pub async fn create(
+    db: &Db,
+    clock: &Clock,
+    config: &Config,
+    owner: UserId,
+    name: &str,
+    currency: Currency,
+    reference: &str,
+) -> Result<Portfolio> {
+    let cause = Cause::named(&format!("portfolio/{owner}/{reference}"));
+    let id = PortfolioId::from_uuid(cause.derive("portfolio"));
+    let mut tx = db.begin().await?;
+    if let Some(existing) = store::load(&mut Reader::Within(&mut tx), id, config.cost_basis).await? {
+        if existing.name != name || existing.book.currency() != currency {
+            return Err(Error::ReferenceReused { reference: reference.to_owned(), what: "portfolio" });
+        }
+        return Ok(existing);
+    }
+    let portfolio = Portfolio {
+        id,
+        owner,
+        name: name.to_owned(),
+        version: 1,
+        seq: 0,
+        book: Book::new(currency, config.cost_basis),
+        target: None,
+        created: clock.now(),
+    };
+    store::insert(&mut tx, &portfolio, reference).await?;
+    tx.publish(&PortfolioCreated { portfolio_id: id, owner_id: owner, currency }, cause, clock).await?;
+    tx.commit().await?;
+    Ok(portfolio)
+}
+
+/// A deposit or withdrawal as it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Movement<'a> {
+    /// [`Kind::Deposit`] or [`Kind::Withdrawal`].
+    pub kind: Kind,
+    /// Above zero.
+    pub amount: Money,
+    /// The caller's idempotency key.
+    pub reference: &'a str,
+    /// Free text.
+    pub note: &'a str,
+}
+
+impl Movement<'_> {
+    fn is(&self, booked: &Transaction) -> bool {
+        booked.kind == self.kind
+            && booked.cash.minor_units().unsigned_abs() == self.amount.minor_units().unsigned_abs()
+            && booked.cash.currency() == self.amount.currency()
+            && booked.note == self.note
+    }
+}
+
+/// Moves cash, once for each reference.
+///
+/// # Errors
+/// [`Error::Overdraft`], [`Error::CurrencyNotHeld`], [`Error::NotPositive`], and [`Error::ReferenceReused`] when the
+/// reference moved something else before.
+pub async fn move_cash(
+    db: &Db,
+    clock: &Clock,
+    config: &Config,
+    portfolio: PortfolioId,
+    movement: Movement<'_>,
+) -> Result<(TransactionId, Portfolio)> {
+    let cause = Cause::new(portfolio.uuid()).part(&format!("movement/{}", movement.reference));
+    let id = TransactionId::from_uuid(cause.derive("transaction"));
+    let mut tx = db.begin().await?;
+    let mut state = store::existing(&mut tx, portfolio, config.cost_basis).await?;
+    if let Some(booked) = store::transaction_by_reference(&mut tx, &state, movement.reference).await? {
+        if !movement.is(&booked) {
+            return Err(Error::ReferenceReused { reference: movement.reference.to_owned(), what: "cash movement" });
+        }
+        return Ok((booked.id, state));
+    }
+    let entry = Entry { id, at: clock.now(), reference: movement.reference, note: movement.note };
+    let booked = match movement.kind {
+        Kind::Withdrawal => state.book.withdraw(movement.amount, entry)?,
+        _ => state.book.deposit(movement.amount, entry)?,
+    };
+    store::book(&mut tx, &mut state, &booked).await?;
+    publish_update(&mut tx, clock, cause, &state, movement.kind.as_str(), Some(&booked)).await?;
+    tx.commit().await?;
+    Ok((id, state))
+}
+
+/// Sets the target allocation; the same target again changes nothing.
+pub async fn set_target(
+    db: &Db,
+    clock: &Clock,
+    config: &Config,
+    portfolio: PortfolioId,
+    target: Target,
+    source: &str,
+) -> Result<Portfolio> {
+    let mut tx = db.begin().await?;
+    let mut state = store::existing(&mut tx, portfolio, config.cost_basis).await?;
+    if state.target.as_ref() == Some(&target) {
+        return Ok(state);
+    }
+    state.target = Some(target);
+    store::save_target(&mut tx, &mut state, source).await?;
+    let cause = Cause::new(portfolio.uuid()).part(&format!("target/{}", state.version));
+    publish_update(&mut tx, clock, cause, &state, "target", None).await?;
+    tx.commit().await?;
+    Ok(state)
+}
+
+/// Tells that a portfolio changed, within the transaction of the change.
+pub(crate) async fn publish_update(
+    tx: &mut Tx,
+    clock: &Clock,
+    cause: Cause,
+    state: &Portfolio,
+    change: &str,
+    booked: Option<&Transaction>,
+) -> Result<()> {
+    let event = PortfolioUpdated {
+        portfolio_id: state.id,
+        owner_id: state.owner,
+        version: state.version,
+        change: change.to_owned(),
+        transaction_id: booked.map(|booked| booked.id),
+        execution_id: booked.and_then(|booked| booked.execution_id),
+        cash: state.book.cash,
+    };
+    tx.publish(&event, cause, clock).await?;
+    Ok(())
+}

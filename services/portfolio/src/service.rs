@@ -1,0 +1,288 @@
+//! The gRPC face: parses requests, checks who asks, and answers in the contract's messages.
+use crate::{
+    Config, Error,
+    allocation::{self, Snapshot, Target},
+    check::{self, Findings},
+    ledger::Kind,
+    portfolio::{self, Movement, Portfolio},
+    report::{self, Asked},
+    store::{self, Reader},
+    view,
+};
+use moneta_contracts::{
+    convert,
+    portfolio::{self as pb, portfolio_server},
+};
+use moneta_kit::{
+    identity::{self, Identity, Role},
+    problem::{Problem, parse, parse_decimal, parse_opt_date},
+    store::Db,
+};
+use moneta_types::{Clock, Currency, PortfolioId, UserId};
+use rust_decimal::Decimal;
+use tonic::{Request, Response, Status};
+
+/// Longest name, reference, note or source, in characters.
+const LONGEST_TEXT: usize = 200;
+/// Transactions a page when the request does not say.
+const PAGE: u32 = 50;
+/// Most transactions a page.
+const LARGEST_PAGE: u32 = 500;
+
+/// The portfolio service.
+#[derive(Debug, Clone)]
+pub struct Service {
+    db: Db,
+    clock: Clock,
+    config: Config,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Service {
+    /// The service on a store.
+    pub const fn new(db: Db, clock: Clock, config: Config) -> Self {
+        Self { db, clock, config }
+    }
+
+    /// The portfolio, when the caller may see it.
+    async fn visible(&self, caller: &Identity, id: &str) -> Result<Portfolio, Problem> {
+        let portfolio = self.load(id).await?;
+        caller.may_see(portfolio.owner, "portfolio", portfolio.id)?;
+        Ok(portfolio)
+    }
+
+    /// The portfolio, when the caller may change it.
+    async fn changeable(&self, caller: &Identity, id: &str) -> Result<Portfolio, Problem> {
+        let portfolio = self.load(id).await?;
+        caller.may_change(portfolio.owner, "portfolio", portfolio.id)?;
+        Ok(portfolio)
+    }
+
+    async fn load(&self, id: &str) -> Result<Portfolio, Problem> {
+        let id: PortfolioId = parse("portfolio_id", id)?;
+        let found = store::load(&mut self.reader(), id, self.config.cost_basis).await?;
+        found.ok_or_else(|| Problem::not_found("portfolio", id))
+    }
+
+    const fn reader(&self) -> Reader<'_> {
+        Reader::Committed(&self.db)
+    }
+
+    async fn view(&self, state: &Portfolio) -> Result<pb::PortfolioView, Problem> {
+        let closes = store::closes(&mut self.reader()).await?;
+        Ok(view::portfolio(state, &closes, self.clock.today(), self.config.stale_after_days)?)
+    }
+
+    async fn move_cash(
+        &self,
+        request: Request<pb::CashMovementRequest>,
+        kind: Kind,
+    ) -> Answer<pb::CashMovementResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
+        let amount = convert::money("amount", body.amount).map_err(Problem::from)?;
+        let reference = text("client_reference", &body.client_reference, 1)?;
+        let note = text("note", &body.note, 0)?;
+        let movement = Movement { kind, amount, reference, note };
+        let (id, state) = portfolio::move_cash(&self.db, &self.clock, &self.config, portfolio.id, movement)
+            .await
+            .map_err(Problem::from)?;
+        Ok(Response::new(pb::CashMovementResponse {
+            transaction_id: id.to_string(),
+            cash: Some(state.book.cash.into()),
+            version: state.version,
+        }))
+    }
+
+    fn asked(&self, from: &str, to: &str) -> Result<Asked, Problem> {
+        Ok(Asked { from: parse_opt_date("from", from)?, to: parse_opt_date("to", to)?, today: self.clock.today() })
+    }
+}
+
+#[tonic::async_trait]
+impl portfolio_server::Portfolio for Service {
+    async fn create_portfolio(&self, request: Request<pb::CreatePortfolioRequest>) -> Answer<pb::PortfolioView> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let owner = owner(&caller, &body.owner_id)?;
+        caller.may_change(owner, "user", owner)?;
+        let name = text("name", &body.name, 1)?;
+        let currency: Currency = parse("currency", &body.currency)?;
+        let reference = text("client_reference", &body.client_reference, 1)?;
+        let state = portfolio::create(&self.db, &self.clock, &self.config, owner, name, currency, reference)
+            .await
+            .map_err(Problem::from)?;
+        Ok(Response::new(self.view(&state).await?))
+    }
+
+    async fn list_portfolios(&self, request: Request<pb::ListPortfoliosRequest>) -> Answer<pb::ListPortfoliosResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let owner = if body.owner_id == "*" {
+            if !caller.is_staff() && (!caller.is_service() || caller.on_behalf_of.is_some()) {
+                return Err(Problem::denied("staff_only", "only staff and services may list all portfolios").into());
+            }
+            None
+        } else {
+            let owner = owner(&caller, &body.owner_id)?;
+            caller.may_see(owner, "user", owner)?;
+            Some(owner)
+        };
+        let mut portfolios = Vec::new();
+        for id in store::ids(&mut self.reader(), owner).await.map_err(Problem::from)? {
+            portfolios.push(self.view(&self.load(&id.to_string()).await?).await?);
+        }
+        Ok(Response::new(pb::ListPortfoliosResponse { portfolios }))
+    }
+
+    async fn get_portfolio(&self, request: Request<pb::GetPortfolioRequest>) -> Answer<pb::PortfolioView> {
+        let caller = identity::caller(&request)?.clone();
+        let state = self.visible(&caller, &request.into_inner().portfolio_id).await?;
+        Ok(Response::new(self.view(&state).await?))
+    }
+
+    async fn deposit(&self, request: Request<pb::CashMovementRequest>) -> Answer<pb::CashMovementResponse> {
+        self.move_cash(request, Kind::Deposit).await
+    }
+
+    async fn withdraw(&self, request: Request<pb::CashMovementRequest>) -> Answer<pb::CashMovementResponse> {
+        self.move_cash(request, Kind::Withdrawal).await
+    }
+
+    async fn set_target(&self, request: Request<pb::SetTargetRequest>) -> Answer<pb::PortfolioView> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
+        let target = Target::parse(pairs(&body.target)).map_err(Problem::from)?;
+        let source = text("source", &body.source, 0)?;
+        let state = portfolio::set_target(&self.db, &self.clock, &self.config, portfolio.id, target, source)
+            .await
+            .map_err(Problem::from)?;
+        Ok(Response::new(self.view(&state).await?))
+    }
+
+    async fn performance(&self, request: Request<pb::PerformanceRequest>) -> Answer<pb::PerformanceResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let state = self.visible(&caller, &body.portfolio_id).await?;
+        let asked = self.asked(&body.from, &body.to)?;
+        let found = report::performance(&mut self.reader(), &state, asked).await.map_err(Problem::from)?;
+        Ok(Response::new(found))
+    }
+
+    async fn transactions(&self, request: Request<pb::TransactionsRequest>) -> Answer<pb::TransactionsResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let state = self.visible(&caller, &body.portfolio_id).await?;
+        let page = body.page.unwrap_or_default();
+        let limit = if page.limit == 0 { PAGE } else { page.limit.min(LARGEST_PAGE) };
+        let before = if page.cursor.is_empty() {
+            i64::MAX.unsigned_abs()
+        } else {
+            let cursor = page.cursor.parse::<u64>().ok().filter(|before| i64::try_from(*before).is_ok());
+            cursor.ok_or_else(|| Problem::invalid("page.cursor", &page.cursor, "a cursor that a page answered"))?
+        };
+        let booked = store::transactions(&mut self.reader(), &state, before, limit).await.map_err(Problem::from)?;
+        let next = booked.last().filter(|last| last.seq > 1 && booked.len() == limit as usize);
+        Ok(Response::new(pb::TransactionsResponse {
+            transactions: booked.iter().map(view::transaction).collect(),
+            next_cursor: next.map(|last| last.seq.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn drift(&self, request: Request<pb::DriftRequest>) -> Answer<pb::DriftResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let state = self.visible(&caller, &request.into_inner().portfolio_id).await?;
+        let target = state.target.as_ref().ok_or(Error::NoTarget).map_err(Problem::from)?;
+        let closes = store::closes(&mut self.reader()).await.map_err(Problem::from)?;
+        let stocks = state.stocks(&closes).map_err(Problem::from)?;
+        let values = stocks.into_iter().map(|(symbol, stock)| (symbol, stock.value)).collect();
+        let found = allocation::drift(state.book.cash, &values, target).map_err(Problem::from)?;
+        Ok(Response::new(view::drift(&found, self.config.rebalance_band)))
+    }
+
+    async fn rebalance_plan(&self, request: Request<pb::RebalancePlanRequest>) -> Answer<pb::RebalancePlanResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let state = self.visible(&caller, &body.portfolio_id).await?;
+        let target = if body.target.is_empty() {
+            state.target.clone().ok_or(Error::NoTarget).map_err(Problem::from)?
+        } else {
+            Target::parse(pairs(&body.target)).map_err(Problem::from)?
+        };
+        let mut limits = self.config.limits();
+        limits.band = share("band", &body.band)?.unwrap_or(limits.band);
+        limits.destination = share("destination", &body.destination)?.unwrap_or(limits.destination.min(limits.band));
+        limits.max_turnover = share("max_turnover", &body.max_turnover)?;
+        if limits.destination > limits.band {
+            let allowed = format!("a fraction up to the band of {}", limits.band);
+            return Err(Problem::invalid("destination", limits.destination, allowed).into());
+        }
+        let closes = store::closes(&mut self.reader()).await.map_err(Problem::from)?;
+        let stocks = state.stocks_and(&target, &closes).map_err(Problem::from)?;
+        let snapshot = Snapshot { book: &state.book, stocks: &stocks, target: &target };
+        let plan = allocation::plan(snapshot, limits, self.config.costs()).map_err(Problem::from)?;
+        Ok(Response::new(view::plan(&state, &plan)))
+    }
+
+    async fn attribution(&self, request: Request<pb::AttributionRequest>) -> Answer<pb::AttributionResponse> {
+        let caller = identity::caller(&request)?.clone();
+        let body = request.into_inner();
+        let state = self.visible(&caller, &body.portfolio_id).await?;
+        let asked = self.asked(&body.from, &body.to)?;
+        let found = report::attribution(&mut self.reader(), &state, asked).await.map_err(Problem::from)?;
+        Ok(Response::new(found))
+    }
+
+    async fn check_ledger(&self, request: Request<pb::CheckLedgerRequest>) -> Answer<pb::CheckLedgerResponse> {
+        identity::caller(&request)?.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
+        let body = request.into_inner();
+        let ids = if body.portfolio_id.is_empty() {
+            store::ids(&mut self.reader(), None).await.map_err(Problem::from)?
+        } else {
+            vec![self.load(&body.portfolio_id).await?.id]
+        };
+        let mut findings = Findings::default();
+        let mut tx = self.db.begin().await.map_err(Problem::from)?;
+        for id in ids {
+            check::check(&mut tx, id, self.config.cost_basis, &mut findings).await.map_err(Problem::from)?;
+        }
+        Ok(Response::new(pb::CheckLedgerResponse {
+            balanced: findings.problems.is_empty(),
+            transactions: findings.transactions,
+            problems: findings.problems,
+        }))
+    }
+}
+
+/// The owner that a request names; the caller when it names none.
+fn owner(caller: &Identity, text: &str) -> Result<UserId, Problem> {
+    if !text.is_empty() {
+        return parse("owner_id", text);
+    }
+    caller.user_id().ok_or_else(|| Problem::invalid("owner_id", "", "a user's id when a service asks"))
+}
+
+/// A text of at least `shortest` and at most [`LONGEST_TEXT`] characters, without control characters.
+fn text<'a>(field: &str, text: &'a str, shortest: usize) -> Result<&'a str, Problem> {
+    let length = text.chars().count();
+    if !(shortest..=LONGEST_TEXT).contains(&length) || text.chars().any(char::is_control) {
+        let allowed = format!("{shortest} to {LONGEST_TEXT} characters without control characters");
+        return Err(Problem::invalid(field, text, allowed));
+    }
+    Ok(text)
+}
+
+/// A fraction from 0 to 1 that may be left out.
+fn share(field: &str, text: &str) -> Result<Option<Decimal>, Problem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    parse_decimal(field, text, Some(Decimal::ZERO..=Decimal::ONE)).map(Some)
+}
+
+fn pairs(weights: &[moneta_contracts::common::Weight]) -> impl Iterator<Item = (&str, &str)> {
+    weights.iter().map(|weight| (weight.symbol.as_str(), weight.weight.as_str()))
+}

@@ -1,0 +1,59 @@
+//! Cancellation, of one order or of all that a kill switch names.
+use super::Desk;
+use crate::{
+    Error, Result,
+    controls::KillSwitch,
+    order::{Order, State, Step},
+    store::{self, Reader},
+};
+use moneta_types::OrderId;
+
+impl Desk {
+    /// Asks the broker to cancel an order. The request is persisted first; it counts as a message and is never blocked. An
+    /// order that is cancelled already is answered as it is.
+    ///
+    /// # Errors
+    /// [`Error::Transition`] when the order's state allows no cancellation.
+    pub async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order> {
+        let mut tx = self.db.begin().await?;
+        let found = store::find(&mut Reader::Within(&mut tx), id).await?;
+        let mut order = found.ok_or(Error::NoOrder { order: id })?;
+        if order.state == State::Canceled {
+            return Ok(order);
+        }
+        if !matches!(order.state, State::PendingCancel(_)) {
+            let version = order.version;
+            order.step(Step::AskCancel, reason, self.clock.now())?;
+            self.save(&mut tx, &order, version).await?;
+            let message = format!("cancel/{id}/{}", order.version);
+            store::add_message(&mut tx, &message, order.intent.owner, "cancel", self.clock.now()).await?;
+            tx.commit().await?;
+        } else {
+            drop(tx);
+        }
+        match self.broker.cancel(&order.client_order_id, reason).await {
+            Ok(report) => self.record(id, &report).await,
+            Err(Error::NoContact | Error::NotAtBroker { .. }) => {
+                // The request stands; reconciliation repeats it.
+                Ok(order)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Cancels every working order that a kill switch stops; how many were.
+    pub async fn cancel_stopped(&self, switch: &KillSwitch) -> Result<u32> {
+        let mut cancelled = 0;
+        for id in store::working_ids(&mut Reader::Committed(&self.db)).await? {
+            let Some(order) = store::find(&mut Reader::Committed(&self.db), id).await? else { continue };
+            if !switch.stops(&order.intent) {
+                continue;
+            }
+            match self.cancel(id, &format!("kill switch: {}", switch.reason)).await {
+                Ok(_) => cancelled += 1,
+                Err(error) => tracing::error!(order = %id, %error, "a kill switch could not cancel an order"),
+            }
+        }
+        Ok(cancelled)
+    }
+}

@@ -1,0 +1,114 @@
+//! Reconciliation: what the broker says of an order becomes what we say of it, once.
+use super::Desk;
+use crate::{
+    Error, Result,
+    broker::{Report, Standing, Ticket},
+    order::{Order, State, Step},
+    store::{self, Reader},
+};
+use moneta_kit::store::Tx;
+use moneta_types::OrderId;
+
+/// What a reconciliation found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Orders compared.
+    pub checked: u32,
+    /// Orders that were not as the broker said, and are now.
+    pub repaired: u32,
+    /// What differed.
+    pub differences: Vec<String>,
+}
+
+impl Desk {
+    /// Compares every working order with the broker and repairs ours; orders that never arrived are sent again under the
+    /// same id.
+    pub async fn reconcile(&self) -> Result<Differences> {
+        let mut found = Differences::default();
+        for id in store::working_ids(&mut Reader::Committed(&self.db)).await? {
+            let Some(before) = store::find(&mut Reader::Committed(&self.db), id).await? else { continue };
+            found.checked += 1;
+            let after = self.settle(&before).await?;
+            if after.version != before.version {
+                found.repaired += 1;
+                found.differences.push(format!("order {id} was {} and is {}", before.state, after.state));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn settle(&self, order: &Order) -> Result<Order> {
+        let report = match self.broker.report(&order.client_order_id).await? {
+            Some(report) => report,
+            None => self.broker.submit(&Ticket::of(order)).await?,
+        };
+        let asked = matches!(order.state, State::PendingCancel(_)) && report.standing == Standing::Working;
+        let report = if asked { self.broker.cancel(&order.client_order_id, &order.reason).await? } else { report };
+        self.record(order.id, &report).await
+    }
+
+    /// Brings an order to where the broker says it stands.
+    pub(super) async fn record(&self, id: OrderId, report: &Report) -> Result<Order> {
+        let mut tx = self.db.begin().await?;
+        let order = self.apply(&mut tx, id, report).await?;
+        tx.commit().await?;
+        Ok(order)
+    }
+
+    /// Brings every working order to where the broker says it stands, within the transaction of an event.
+    pub(crate) async fn apply_all(&self, tx: &mut Tx) -> Result<()> {
+        for id in store::working_ids(&mut Reader::Within(tx)).await? {
+            let Some(order) = store::find(&mut Reader::Within(tx), id).await? else { continue };
+            if let Some(report) = self.broker.report(&order.client_order_id).await? {
+                self.apply(tx, id, &report).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, tx: &mut Tx, id: OrderId, report: &Report) -> Result<Order> {
+        let found = store::find(&mut Reader::Within(tx), id).await?;
+        let mut order = found.ok_or(Error::NoOrder { order: id })?;
+        let now = self.clock.now();
+        if matches!(order.state, State::Submitted | State::Unknown) && report.standing != Standing::Rejected {
+            let version = order.version;
+            order.step(Step::Accept, "", now)?;
+            self.save(tx, &order, version).await?;
+        }
+        for fill in &report.executions {
+            let version = order.version;
+            if order.fill(fill.clone(), now)? {
+                store::save(tx, &order, version).await?;
+                if let Some(recorded) = order.fills.last() {
+                    self.tell_trade(tx, &order, recorded).await?;
+                }
+            }
+        }
+        let step = match report.standing {
+            Standing::Rejected => Step::Reject,
+            Standing::Canceled => Step::Cancel,
+            Standing::Expired => Step::Expire,
+            Standing::Working | Standing::Filled => return Ok(order),
+        };
+        if order.state.is_working() {
+            let version = order.version;
+            order.step(step, &report.reason, now)?;
+            self.save(tx, &order, version).await?;
+        }
+        Ok(order)
+    }
+
+    /// Notes that nobody knows whether the broker has an order.
+    pub(super) async fn lose_contact(&self, id: OrderId) -> Result<Order> {
+        let mut tx = self.db.begin().await?;
+        let found = store::find(&mut Reader::Within(&mut tx), id).await?;
+        let mut order = found.ok_or(Error::NoOrder { order: id })?;
+        if order.state == State::Submitted {
+            let version = order.version;
+            order.step(Step::LoseContact, "the broker did not answer", self.clock.now())?;
+            self.save(&mut tx, &order, version).await?;
+            tx.commit().await?;
+        }
+        Ok(order)
+    }
+}

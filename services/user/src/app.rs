@@ -1,0 +1,72 @@
+//! What every operation of the service works with.
+use crate::{
+    Config, Error, Result,
+    account::{Hasher, Status},
+    store::{Store, StoredAccount},
+};
+use moneta_kit::{
+    identity::{Identity, Tokens},
+    service::ServiceContext,
+};
+use moneta_types::{Clock, Timestamp, UserId, WallClock};
+use std::sync::Arc;
+
+/// The service behind its gRPC face. The operations stand in the folder of the aggregate they work on.
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) wall: Arc<dyn WallClock>,
+    pub(crate) tokens: Tokens,
+    pub(crate) hasher: Hasher,
+    pub(crate) seed: u64,
+}
+
+impl App {
+    /// The service over what its process offers.
+    pub async fn new(context: &ServiceContext, config: Config) -> Result<Self> {
+        let hasher = Hasher::new(config.password)?;
+        Ok(Self {
+            config,
+            store: Store::open(context.db.clone(), context.keys.clone()).await?,
+            clock: context.clock.clone(),
+            wall: context.wall.clone(),
+            tokens: context.tokens.clone(),
+            hasher,
+            seed: context.seed,
+        })
+    }
+
+    /// Real time: sessions and lockouts live in it, also in a replay.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.wall.now()
+    }
+
+    /// The account that a request names; the caller's own when it names none. Another user's is not found.
+    pub(crate) async fn visible(&self, caller: &Identity, user_id: &str) -> Result<StoredAccount> {
+        let user = target(caller, user_id)?;
+        caller.may_see(user, "user", user)?;
+        self.store.account(user).await?.ok_or_else(|| Error::not_found("user", user))
+    }
+
+    /// The account that a request wants to change: the caller's own, or any when a service acts.
+    pub(crate) async fn changeable(&self, caller: &Identity, user_id: &str) -> Result<StoredAccount> {
+        let user = target(caller, user_id)?;
+        caller.may_change(user, "user", user)?;
+        self.in_use(user).await
+    }
+
+    /// An account that takes changes.
+    pub(crate) async fn in_use(&self, user: UserId) -> Result<StoredAccount> {
+        let stored = self.store.account(user).await?.ok_or_else(|| Error::not_found("user", user))?;
+        if stored.account.status == Status::Erased { Err(Error::Erased) } else { Ok(stored) }
+    }
+}
+
+/// The user that a request is about: the one it names, else the caller.
+pub(crate) fn target(caller: &Identity, user_id: &str) -> Result<UserId> {
+    if user_id.is_empty() {
+        return caller.user_id().ok_or_else(|| Error::invalid("user_id", "", "required when the caller is a service"));
+    }
+    user_id.parse().map_err(|_| Error::invalid("user_id", user_id, "a UUID"))
+}

@@ -1,0 +1,51 @@
+//! What can be configured of the user service: section `user`.
+use serde::{Deserialize, Serialize};
+
+/// The configuration, with its defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Minutes an access token is good for.
+    pub access_minutes: u64,
+    /// Days a refresh token is good for, unless it is used before.
+    pub refresh_days: u64,
+    /// Failed logins in a row after which the next attempts must wait.
+    pub lockout_after: u32,
+    /// Seconds to wait after that many failures; doubles with each further one.
+    pub lockout_seconds: u64,
+    /// The longest wait in seconds. Bounded, so that nobody can be kept out of his account for long by failing on purpose.
+    pub lockout_max_seconds: u64,
+    /// The cost of hashing a password.
+    pub password: PasswordCost,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            access_minutes: 15,
+            refresh_days: 30,
+            lockout_after: 5,
+            lockout_seconds: 30,
+            lockout_max_seconds: 900,
+            password: PasswordCost::default(),
+        }
+    }
+}
+
+/// The cost of argon2id. The default is the second choice of the OWASP password storage recommendation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for PasswordCost {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}

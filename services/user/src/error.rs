@@ -1,0 +1,116 @@
+//! What can go wrong in the user service, and what the caller is told of it.
+use crate::questionnaire::contradictions::Contradiction;
+use moneta_kit::{problem::Problem, store};
+
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in the user service.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field of the request is not valid.
+    #[error("{field} {value:?} is not valid: {allowed}")]
+    Invalid {
+        /// The field's name in the request.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// Answers of the questionnaire contradict each other.
+    #[error("the answers contradict each other: {}", .0.iter().map(|found| found.reason).collect::<Vec<_>>().join("; "))]
+    Contradictory(Vec<Contradiction>),
+    /// Unknown e-mail address or wrong password; which of the two is not told.
+    #[error("e-mail or password is wrong")]
+    BadCredentials,
+    /// Too many failed logins for this address.
+    #[error("too many failed attempts: try again in {seconds} seconds")]
+    TooManyAttempts {
+        /// Seconds until the next attempt is heard.
+        seconds: i64,
+    },
+    /// The refresh token is unknown, expired, revoked or was used before.
+    #[error("the session has ended: sign in again")]
+    SessionEnded,
+    /// An account with this e-mail address exists.
+    #[error("an account with this e-mail address exists")]
+    EmailTaken,
+    /// There is no such thing, or it is another user's.
+    #[error("{what} {id} was not found")]
+    NotFound {
+        /// What was asked for.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The account's personal data are erased; it takes no changes.
+    #[error("the account is erased")]
+    Erased,
+    /// The caller may not do this.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A key could not be used.
+    #[error(transparent)]
+    Key(#[from] moneta_kit::keys::Error),
+    /// The store holds a value that this version does not know.
+    #[error("stored {column} {value:?} is not known")]
+    Stored {
+        /// The column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// Data that were written by this service cannot be read.
+    #[error("stored data cannot be read")]
+    Decode(#[from] serde_json::Error),
+    /// Hashing a password failed.
+    #[error("password hashing failed: {0}")]
+    Hash(String),
+}
+
+impl Error {
+    pub(crate) fn invalid(field: &'static str, value: impl Into<String>, allowed: &'static str) -> Self {
+        Self::Invalid { field, value: value.into(), allowed }
+    }
+
+    pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
+        Self::NotFound { what, id: id.to_string() }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid { field, ref value, allowed } => Problem::invalid(field, value.clone(), allowed),
+            Error::Contradictory(ref found) => contradictory(error.to_string(), found),
+            Error::BadCredentials => Problem::unauthenticated(error.to_string()).with_code("bad_credentials"),
+            Error::TooManyAttempts { .. } => Problem::exhausted("too_many_attempts", error.to_string()),
+            Error::SessionEnded => Problem::unauthenticated(error.to_string()).with_code("session_ended"),
+            Error::EmailTaken => Problem::exists("email_taken", error.to_string()),
+            Error::NotFound { what, ref id } => Problem::not_found(what, id),
+            Error::Erased => Problem::precondition("account_erased", error.to_string()),
+            Error::Refused(problem) => problem,
+            Error::Store(error) => error.into(),
+            Error::Key(_) | Error::Stored { .. } | Error::Decode(_) | Error::Hash(_) => Problem::internal(error),
+        }
+    }
+}
+
+fn contradictory(message: String, found: &[Contradiction]) -> Problem {
+    found
+        .iter()
+        .flat_map(|found| found.fields.iter().map(|(field, value)| (*field, value.clone(), found.reason)))
+        .fold(Problem::precondition("contradictory_answers", message), |problem, (field, value, reason)| {
+            problem.with_field(field, value, reason)
+        })
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        Problem::from(error).into()
+    }
+}

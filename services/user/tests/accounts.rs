@@ -1,0 +1,275 @@
+//! Registration, login, sessions and ownership, through the gRPC contract.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{PASSWORD, code, register, stage};
+use moneta_contracts::{
+    events::{SessionChanged, UserRegistered},
+    user::{
+        Account, GetAccountRequest, ListInvestorsRequest, LoginRequest, LogoutRequest, ProvisionAccountRequest,
+        RefreshRequest, RegisterRequest, Session, UpdateProfileRequest,
+    },
+};
+use moneta_kit::{client::Call, identity::Role, testing::Stage};
+use moneta_types::Cause;
+use tonic::Status;
+
+async fn login(stage: &Stage, email: &str, password: &str) -> Result<Session, Status> {
+    let request = LoginRequest { email: email.to_owned(), password: password.to_owned() };
+    let call = Call::anonymous(moneta_kit::entropy::fresh_cause());
+    stage.directory().user().login(call.request(request)).await.map(tonic::Response::into_inner)
+}
+
+async fn refresh(stage: &Stage, token: &str) -> Result<Session, Status> {
+    let call = Call::anonymous(moneta_kit::entropy::fresh_cause());
+    let request = RefreshRequest { refresh_token: token.to_owned() };
+    stage.directory().user().refresh(call.request(request)).await.map(tonic::Response::into_inner)
+}
+
+async fn me(stage: &Stage, session: &Session) -> Result<Account, Status> {
+    let call = Call::bearer(&session.access_token, Cause::named("me"));
+    stage
+        .directory()
+        .user()
+        .get_account(call.request(GetAccountRequest { user_id: String::new() }))
+        .await
+        .map(tonic::Response::into_inner)
+}
+
+#[tokio::test]
+async fn a_registered_investor_signs_in_with_any_spelling_of_his_address() {
+    let stage = stage().await;
+    let account = register(&stage, " Ada@Example.com").await;
+    assert_eq!(
+        (account.email.as_str(), account.roles.as_slice()),
+        ("ada@example.com", ["investor".to_owned()].as_slice())
+    );
+    let session = login(&stage, "ADA@example.COM", PASSWORD).await.unwrap();
+    assert_eq!(session.expires_in, 900);
+    assert_eq!(me(&stage, &session).await.unwrap(), account);
+    stage.quiet().await;
+    let registered = stage.events::<UserRegistered>().await;
+    assert_eq!(registered.len(), 1);
+    assert_eq!(registered[0].user_id.to_string(), account.user_id);
+}
+
+#[tokio::test]
+async fn a_second_account_of_one_address_is_refused_and_a_retried_request_is_not() {
+    let stage = stage().await;
+    let request = RegisterRequest {
+        email: "ada@example.com".to_owned(),
+        password: PASSWORD.to_owned(),
+        display_name: "Ada".to_owned(),
+        base_currency: "EUR".to_owned(),
+    };
+    let call = Call::anonymous(Cause::named("one request"));
+    let mut users = stage.directory().user();
+    let first = users.register(call.request(request.clone())).await.unwrap().into_inner();
+    let again = users.register(call.request(request.clone())).await.unwrap().into_inner();
+    assert_eq!(first, again);
+    let other = Call::anonymous(Cause::named("another request"));
+    assert_eq!(code(users.register(other.request(request)).await), "email_taken");
+}
+
+#[tokio::test]
+async fn registration_names_the_field_that_is_wrong() {
+    let stage = stage().await;
+    let good = RegisterRequest {
+        email: "ada@example.com".to_owned(),
+        password: PASSWORD.to_owned(),
+        display_name: "Ada".to_owned(),
+        base_currency: "USD".to_owned(),
+    };
+    let cases: [(&str, fn(&mut RegisterRequest)); 4] = [
+        ("email", |request| request.email = "ada".to_owned()),
+        ("password", |request| request.password = "short".to_owned()),
+        ("display_name", |request| request.display_name = String::new()),
+        ("base_currency", |request| request.base_currency = "XXX".to_owned()),
+    ];
+    for (field, spoil) in cases {
+        let mut request = good.clone();
+        spoil(&mut request);
+        let call = Call::anonymous(moneta_kit::entropy::fresh_cause());
+        let status = stage.directory().user().register(call.request(request)).await.unwrap_err();
+        let problem = moneta_kit::problem::Problem::from_status(&status);
+        assert_eq!(problem.fields[0].field, field, "{status:?}");
+        assert!(!status.message().contains("short"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    let wrong = login(&stage, "ada@example.com", "not the password").await.unwrap_err();
+    let unknown = login(&stage, "bob@example.com", "not the password").await.unwrap_err();
+    let nonsense = login(&stage, "not an address", "not the password").await.unwrap_err();
+    assert_eq!((wrong.code(), wrong.message()), (unknown.code(), unknown.message()));
+    assert_eq!((wrong.code(), wrong.message()), (nonsense.code(), nonsense.message()));
+    assert_eq!(code(Err::<(), _>(wrong)), "bad_credentials");
+}
+
+#[tokio::test]
+async fn repeated_failures_make_the_next_attempt_wait_whether_or_not_the_account_exists() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    for email in ["ada@example.com", "bob@example.com"] {
+        for attempt in 0..5 {
+            assert_eq!(code(login(&stage, email, "wrong password").await), "bad_credentials", "{email} {attempt}");
+        }
+        assert_eq!(code(login(&stage, email, PASSWORD).await), "too_many_attempts", "{email}");
+    }
+    stage.quiet().await;
+    let changes = stage.events::<SessionChanged>().await;
+    assert_eq!(changes.iter().filter(|event| event.change == "login_failed").count(), 5);
+}
+
+#[tokio::test]
+async fn a_success_forgets_the_failures_before_it() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    for _ in 0..2 {
+        for _ in 0..4 {
+            assert_eq!(code(login(&stage, "ada@example.com", "wrong password").await), "bad_credentials");
+        }
+        assert!(login(&stage, "ada@example.com", PASSWORD).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    let first = login(&stage, "ada@example.com", PASSWORD).await.unwrap();
+    let other_device = login(&stage, "ada@example.com", PASSWORD).await.unwrap();
+    let second = refresh(&stage, &first.refresh_token).await.unwrap();
+    assert_ne!(first.refresh_token, second.refresh_token);
+    assert!(me(&stage, &second).await.is_ok());
+    assert_eq!(code(refresh(&stage, &first.refresh_token).await), "session_ended");
+    // The thief's or the client's newer token is dead too; another session is not touched.
+    assert_eq!(code(refresh(&stage, &second.refresh_token).await), "session_ended");
+    assert!(refresh(&stage, &other_device.refresh_token).await.is_ok());
+    assert_eq!(code(refresh(&stage, "made up").await), "session_ended");
+    stage.quiet().await;
+    let reused = stage.events::<SessionChanged>().await.into_iter().filter(|event| event.change == "refresh_reused");
+    assert_eq!(reused.count(), 1);
+}
+
+#[tokio::test]
+async fn after_a_logout_the_refresh_token_is_dead_and_a_strangers_logout_changes_nothing() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    register(&stage, "eve@example.com").await;
+    let ada = login(&stage, "ada@example.com", PASSWORD).await.unwrap();
+    let eve = login(&stage, "eve@example.com", PASSWORD).await.unwrap();
+    let logout = |session: &Session, token: &str| {
+        let call = Call::bearer(&session.access_token, moneta_kit::entropy::fresh_cause());
+        let request = call.request(LogoutRequest { refresh_token: token.to_owned() });
+        let mut users = stage.directory().user();
+        async move { users.logout(request).await }
+    };
+    logout(&eve, &ada.refresh_token).await.unwrap();
+    let ada = refresh(&stage, &ada.refresh_token).await.unwrap();
+    logout(&ada, &ada.refresh_token).await.unwrap();
+    assert_eq!(code(refresh(&stage, &ada.refresh_token).await), "session_ended");
+}
+
+#[tokio::test]
+async fn sessions_survive_a_crash() {
+    let mut stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    let session = login(&stage, "ada@example.com", PASSWORD).await.unwrap();
+    stage.crash().await;
+    assert!(me(&stage, &session).await.is_ok());
+    assert!(refresh(&stage, &session.refresh_token).await.is_ok());
+}
+
+#[tokio::test]
+async fn another_users_account_does_not_exist_and_staff_may_read_it() {
+    let stage = stage().await;
+    let ada = register(&stage, "ada@example.com").await;
+    let eve = register(&stage, "eve@example.com").await;
+    let get = |call: Call| {
+        let request = call.request(GetAccountRequest { user_id: ada.user_id.clone() });
+        let mut users = stage.directory().user();
+        async move { users.get_account(request).await }
+    };
+    let eve_id = eve.user_id.parse().unwrap();
+    assert_eq!(code(get(stage.call_user(eve_id, &[Role::Investor])).await), "not_found");
+    assert_eq!(code(get(stage.call_user(eve_id, &[Role::ModelOps])).await), "not_found");
+    for role in [Role::Adviser, Role::Compliance, Role::Admin] {
+        assert_eq!(get(stage.call_user(eve_id, &[role])).await.unwrap().into_inner().email, "ada@example.com");
+    }
+    assert!(get(stage.call_service("advisor")).await.is_ok());
+    assert_eq!(code(get(stage.call_service_for("advisor", eve_id)).await), "not_found");
+    assert_eq!(code(get(Call::anonymous(Cause::named("nobody"))).await), "unauthenticated");
+}
+
+#[tokio::test]
+async fn provisioning_is_idempotent_by_address_and_gives_the_same_ids_on_every_run() {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let stage = stage().await;
+        let request = ProvisionAccountRequest {
+            email: "compliance@example.com".to_owned(),
+            password: PASSWORD.to_owned(),
+            display_name: "Carla".to_owned(),
+            roles: vec!["compliance".to_owned()],
+            ..Default::default()
+        };
+        let mut users = stage.directory().user();
+        let first =
+            users.provision_account(stage.call_service("moneta").request(request.clone())).await.unwrap().into_inner();
+        let again =
+            users.provision_account(stage.call_service("moneta").request(request.clone())).await.unwrap().into_inner();
+        assert_eq!(first, again);
+        assert_eq!(first.roles, ["compliance"]);
+        let investor = stage.call_user(first.user_id.parse().unwrap(), &[Role::Investor]);
+        assert_eq!(code(users.provision_account(investor.request(request)).await), "role_required");
+        assert!(login(&stage, "compliance@example.com", PASSWORD).await.is_ok());
+        ids.push(first.user_id);
+    }
+    assert_eq!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn the_owner_changes_his_profile_and_only_staff_note_a_vulnerability() {
+    let stage = stage().await;
+    let ada = register(&stage, "ada@example.com").await;
+    let id = ada.user_id.parse().unwrap();
+    let mut users = stage.directory().user();
+    let owner = stage.call_user(id, &[Role::Investor]);
+    let change = UpdateProfileRequest {
+        display_name: Some("Ada L.".to_owned()),
+        time_zone: Some("Europe/London".to_owned()),
+        autonomy: Some("discretionary".to_owned()),
+        ..Default::default()
+    };
+    let changed = users.update_profile(owner.request(change)).await.unwrap().into_inner();
+    assert_eq!(
+        (changed.display_name.as_str(), changed.time_zone.as_str(), changed.autonomy.as_str()),
+        ("Ada L.", "Europe/London", "discretionary")
+    );
+    let vulnerable =
+        UpdateProfileRequest { user_id: ada.user_id.clone(), vulnerable: Some(true), ..Default::default() };
+    assert_eq!(code(users.update_profile(owner.request(vulnerable.clone())).await), "role_required");
+    let staff = stage.call_user(Cause::named("adviser").uuid().to_string().parse().unwrap(), &[Role::Adviser]);
+    assert!(users.update_profile(staff.request(vulnerable)).await.unwrap().into_inner().vulnerable);
+    let rename =
+        UpdateProfileRequest { user_id: ada.user_id, display_name: Some("X".to_owned()), ..Default::default() };
+    assert_eq!(code(users.update_profile(staff.request(rename)).await), "not_owner");
+    let bad = UpdateProfileRequest { autonomy: Some("always".to_owned()), ..Default::default() };
+    assert_eq!(code(users.update_profile(owner.request(bad)).await), "invalid_argument");
+}
+
+#[tokio::test]
+async fn investors_are_listed_for_staff_and_services_alone() {
+    let stage = stage().await;
+    let ada = register(&stage, "ada@example.com").await;
+    let mut users = stage.directory().user();
+    let listed = users.list_investors(stage.call_service("advisor").request(ListInvestorsRequest {})).await.unwrap();
+    assert_eq!(listed.into_inner().accounts, [ada.clone()]);
+    let investor = stage.call_user(ada.user_id.parse().unwrap(), &[Role::Investor]);
+    assert_eq!(code(users.list_investors(investor.request(ListInvestorsRequest {})).await), "role_required");
+}
