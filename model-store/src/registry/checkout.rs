@@ -82,14 +82,14 @@ impl Registry {
                 Ok(()) => return Ok(folder),
                 Err(error) => {
                     tracing::warn!(%version, %error, "laying out a checkout anew: its files had changed");
-                    let stale = self.temporary("stale");
+                    let stale = self.temporary("stale")?;
                     // Renamed first, so that a reader sees the whole old folder or the whole new one.
                     fs::rename(&folder, &stale).map_err(|source| Error::Io { path: folder.clone(), source })?;
                     fs::remove_dir_all(&stale).map_err(|source| Error::Io { path: stale, source })?;
                 }
             }
         }
-        let fresh = self.temporary("checkout");
+        let fresh = self.temporary("checkout")?;
         self.lay_out(&row, &fresh).await?;
         self.verify_folder(&fresh).await?;
         match fs::rename(&fresh, &folder) {
@@ -103,7 +103,7 @@ impl Registry {
         }
     }
 
-    /// Writes a version's files and its signature into a new folder.
+    /// Writes a version's files and its signature into a new or empty folder.
     pub(super) async fn lay_out(&self, row: &VersionRow, folder: &Path) -> Result<()> {
         for (path, bytes) in self.contents(row).await? {
             let target = folder.join(&path);
@@ -135,11 +135,19 @@ impl Registry {
         Ok(())
     }
 
-    /// A path beside the checkouts that no other call uses.
-    fn temporary(&self, purpose: &str) -> PathBuf {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        self.inner.folder.join("checkouts").join(format!(".{purpose}-{}-{count}", std::process::id()))
+    /// A new, empty folder beside the checkouts. Creating it claims the name, so leftovers of a killed process, and other
+    /// processes with the same id in other containers, do no harm.
+    fn temporary(&self, purpose: &str) -> Result<PathBuf> {
+        let parent = self.inner.folder.join("checkouts");
+        fs::create_dir_all(&parent).map_err(|source| Error::Io { path: parent.clone(), source })?;
+        let mut count = 0_u64;
+        loop {
+            let path = parent.join(format!(".{purpose}-{}-{count}", std::process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => count += 1,
+                Err(source) => return Err(Error::Io { path, source }),
+            }
+        }
     }
 }

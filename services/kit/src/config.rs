@@ -120,6 +120,9 @@ pub struct StoreConfig {
 pub struct KeysConfig {
     /// Master key, 64 hexadecimal digits; a file in the data directory unless given.
     pub master: Option<String>,
+    /// Seed of the key that signs tokens, 64 hexadecimal digits; a file in the data directory unless given. Processes
+    /// that do not share a data directory must be given the same.
+    pub identity: Option<String>,
 }
 
 impl std::fmt::Debug for KeysConfig {
@@ -210,7 +213,13 @@ impl Config {
             std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
             figment = figment.merge(Toml::file_exact(path));
         }
-        let config = Self { figment: figment.merge(Env::prefixed("MONETA__").split("__")) };
+        let mut config = Self { figment: figment.merge(Env::prefixed("MONETA__").split("__")) };
+        // A key of digits only would be taken for a number. (Other texts of digits are written with quotes.)
+        for key in ["master", "identity"] {
+            if let Ok(text) = std::env::var(format!("MONETA__KEYS__{}", key.to_uppercase())) {
+                config = config.with(&format!("keys.{key}"), text);
+            }
+        }
         config.global()?;
         Ok(config)
     }

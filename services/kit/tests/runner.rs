@@ -221,3 +221,44 @@ async fn shutdown_lets_tasks_finish_what_they_have_in_hand() {
     Stage::start(&[TASKED], |config| config).await.stop().await;
     assert!(FINISHED.load(Ordering::SeqCst));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_of_another_process_is_called_like_one_of_this_and_may_come_back() {
+    const CALLER: ServiceDef = ServiceDef {
+        name: "trading",
+        needs: &["portfolio"],
+        migrations: &[],
+        build: |_| Box::pin(async { Ok(Service::new()) }),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = Config::default()
+        .with("data_dir", folder.path())
+        .with("ops.listen", "127.0.0.1:0")
+        .with("client.pause_ms", 1_u64)
+        .with("client.breaker_minimum", 1_000_u64)
+        .with("services.portfolio.address", format!("127.0.0.1:{port}"));
+    let start = |name: &'static str| {
+        let config = config.clone();
+        async move { Runner::start(&[PLAIN, CALLER], &name.parse().unwrap(), config).await.unwrap() }
+    };
+    let caller = start("trading").await;
+    let transport = caller.directory().transport("portfolio").unwrap();
+    assert!(transport.is_remote());
+    let problem = call_echo(transport.clone(), &caller.call()).await.unwrap_err();
+    assert_eq!(Problem::from_status(&problem).code, "service_unavailable");
+    assert!(http_get(caller.address("ops").unwrap(), "/readyz").await.1.contains("does not answer"));
+
+    for _ in 0..2 {
+        let called = start("portfolio").await;
+        assert_eq!(called.address("grpc:portfolio").unwrap().port(), port);
+        let said = call_echo(transport.clone(), &caller.call()).await.unwrap();
+        assert_eq!(said, ["moneta"]);
+        let refused = call_echo(transport.clone(), &Call::anonymous(entropy::fresh_cause())).await.unwrap_err();
+        assert_eq!(Problem::from_status(&refused).code, "unauthenticated");
+        assert!(!http_get(caller.address("ops").unwrap(), "/readyz").await.1.contains("does not answer"));
+        called.shutdown().await;
+        assert!(call_echo(transport.clone(), &caller.call()).await.is_err());
+    }
+    caller.shutdown().await;
+}

@@ -9,10 +9,15 @@ const CLOSE_HOUR: u8 = 21;
 /// One trading day of one instrument, in its currency. A close-only source repeats the close as open, high and low.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DailyBar {
+    /// The trading day.
     pub date: Date,
+    /// First price of the day.
     pub open: Price,
+    /// Highest price of the day.
     pub high: Price,
+    /// Lowest price of the day.
     pub low: Price,
+    /// Last price of the day.
     pub close: Price,
     /// Close adjusted for splits and dividends.
     pub adj_close: Price,
@@ -105,7 +110,7 @@ impl Series {
     }
 }
 
-/// Bars of one day and one range; used by requests for history.
+/// The bars from `from` to `to`, both included; without a bound, to that end of `bars`.
 pub fn within(bars: &[DailyBar], from: Option<Date>, to: Option<Date>) -> &[DailyBar] {
     let start = from.map_or(0, |from| bars.partition_point(|bar| bar.date < from));
     let end = to.map_or(bars.len(), |to| bars.partition_point(|bar| bar.date <= to));

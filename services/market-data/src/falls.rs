@@ -65,7 +65,7 @@ impl FallRule {
         }
         let mut announced = 0;
         for (day, bar) in bars.iter().enumerate() {
-            let Some(fall) = self.from_peak(bars, day) else { continue };
+            let Some(fall) = self.since_peak(bars, day) else { continue };
             let newly = fall.level > announced;
             if newly && day + 1 == bars.len() {
                 moves.push(self.event("from_peak", &fall, bar));
@@ -81,10 +81,10 @@ impl FallRule {
 
     /// How far the newest close is below the recent peak, decimal fraction, 0 or more.
     pub fn below_peak(&self, bars: &[DailyBar]) -> Decimal {
-        bars.len().checked_sub(1).and_then(|day| self.from_peak(bars, day)).map_or(Decimal::ZERO, |fall| fall.size)
+        bars.len().checked_sub(1).and_then(|day| self.since_peak(bars, day)).map_or(Decimal::ZERO, |fall| fall.size)
     }
 
-    fn from_peak<'a>(&self, bars: &'a [DailyBar], day: usize) -> Option<Fall<'a>> {
+    fn since_peak<'a>(&self, bars: &'a [DailyBar], day: usize) -> Option<Fall<'a>> {
         let today = bars.get(day)?;
         let recent = bars.get((day + 1).saturating_sub(self.peak_days)..=day)?;
         // The first of equal peaks: the fall is told from when the high was reached.
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_slow_fall_is_said_once_a_level() {
         let closes = ["100", "98", "96", "94.5", "94", "94.8", "92", "90", "89", "91", "89"];
-        let levels: Vec<_> = said(&closes).into_iter().map(|(day, kind, level)| (day, kind, level)).collect();
+        let levels: Vec<_> = said(&closes).into_iter().collect();
         assert_eq!(
             levels,
             [(3, "from_peak".to_owned(), "0.05".to_owned()), (7, "from_peak".to_owned(), "0.1".to_owned())]

@@ -13,12 +13,15 @@ use crate::error::{Error, Result};
 use crate::objects::{Objects, StoredSeries};
 use crate::store::Store;
 
+/// What was read, with the digest of the object it was read from.
+type Cache = HashMap<Symbol, (String, Arc<Series>)>;
+
 /// The stored history.
 #[derive(Clone)]
 pub struct History {
     store: Store,
     objects: Objects,
-    cache: Arc<Mutex<HashMap<Symbol, (String, Arc<Series>)>>>,
+    cache: Arc<Mutex<Cache>>,
 }
 
 impl History {
@@ -64,11 +67,7 @@ impl History {
         Ok(all)
     }
 
-    async fn read(
-        &self,
-        cache: &mut HashMap<Symbol, (String, Arc<Series>)>,
-        record: &StoredSeries,
-    ) -> Result<Arc<Series>> {
+    async fn read(&self, cache: &mut Cache, record: &StoredSeries) -> Result<Arc<Series>> {
         let series = Arc::new(self.objects.get(record).await?);
         cache.insert(record.symbol.clone(), (record.sha256.clone(), series.clone()));
         Ok(series)

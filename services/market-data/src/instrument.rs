@@ -11,9 +11,13 @@ use crate::error::Error;
 /// A share, a fund, or a series that only informs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instrument {
+    /// Its ticker.
     pub symbol: Symbol,
+    /// Its name in full.
     pub name: String,
+    /// What it is.
     pub kind: Kind,
+    /// The currency of its prices.
     pub currency: Currency,
     /// Names that people use, lower case.
     pub aliases: Vec<String>,

@@ -30,8 +30,11 @@ pub struct Objects(Arc<dyn ObjectStore>);
 /// A stored series: where, and what its bytes must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSeries {
+    /// The instrument.
     pub symbol: Symbol,
+    /// The object's name in the store.
     pub object: String,
+    /// SHA-256 of its bytes, hexadecimal.
     pub sha256: String,
 }
 

@@ -1,1 +1,59 @@
-//! moneta-trading
+//! Trading: orders and their states, pre-trade controls, the paper broker, the kill switch.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod broker;
+mod config;
+mod consumer;
+pub mod controls;
+mod desk;
+mod error;
+pub mod order;
+mod request;
+mod service;
+mod store;
+mod view;
+
+pub use config::Config;
+pub use error::{Error, Result};
+
+use broker::paper::PaperBroker;
+use desk::Desk;
+use moneta_contracts::trading::trading_server::TradingServer;
+use moneta_kit::{
+    bus::Subscription,
+    service::{Service, ServiceContext, ServiceDef, StartError},
+};
+use std::sync::Arc;
+
+/// The trading service.
+pub const SERVICE: ServiceDef = ServiceDef {
+    name: "trading",
+    needs: &["market-data", "portfolio", "compliance"],
+    migrations: moneta_kit::migrations!["0001_trading", "0002_paper_broker"],
+    build: |context| Box::pin(build(context)),
+};
+
+async fn build(context: ServiceContext) -> Result<Service, StartError> {
+    let config: Config = context.config.section("trading")?;
+    let (db, clock) = (context.db.clone(), context.clock.clone());
+    let paper = Arc::new(PaperBroker::new(db, clock, config.broker.clone(), context.seed));
+    let hold = context.quiet.hold();
+    let desk = Desk::new(context, config, paper.clone());
+    let starting = desk.clone();
+    Ok(Service::new()
+        .grpc(TradingServer::new(service::Service::new(desk.clone())))
+        .subscribe(Subscription {
+            group: consumer::GROUP,
+            types: consumer::TYPES,
+            handler: Arc::new(consumer::Consumer::new(desk, paper)),
+        })
+        .task("reconcile", async move {
+            // What was sent when the process last stopped is settled before the platform counts as quiet.
+            match starting.reconcile().await {
+                Ok(found) if found.repaired > 0 => tracing::info!(?found, "orders were reconciled with the broker"),
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "orders could not be reconciled with the broker"),
+            }
+            drop(hold);
+        }))
+}

@@ -81,7 +81,8 @@ async fn registration_names_the_field_that_is_wrong() {
         display_name: "Ada".to_owned(),
         base_currency: "USD".to_owned(),
     };
-    let cases: [(&str, fn(&mut RegisterRequest)); 4] = [
+    type Spoil = fn(&mut RegisterRequest);
+    let cases: [(&str, Spoil); 4] = [
         ("email", |request| request.email = "ada".to_owned()),
         ("password", |request| request.password = "short".to_owned()),
         ("display_name", |request| request.display_name = String::new()),
@@ -269,7 +270,7 @@ async fn investors_are_listed_for_staff_and_services_alone() {
     let ada = register(&stage, "ada@example.com").await;
     let mut users = stage.directory().user();
     let listed = users.list_investors(stage.call_service("advisor").request(ListInvestorsRequest {})).await.unwrap();
-    assert_eq!(listed.into_inner().accounts, [ada.clone()]);
+    assert_eq!(listed.into_inner().accounts, std::slice::from_ref(&ada));
     let investor = stage.call_user(ada.user_id.parse().unwrap(), &[Role::Investor]);
     assert_eq!(code(users.list_investors(investor.request(ListInvestorsRequest {})).await), "role_required");
 }

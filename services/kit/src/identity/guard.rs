@@ -73,6 +73,8 @@ async fn admit(State(guard): State<Guard>, mut request: Request, next: Next) -> 
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<i32>().ok())
         .map_or(Code::Ok, Code::from_i32);
+    // Callers choose paths; one that does not exist must not become a label.
+    let method = if code == Code::Unimplemented { "unknown".to_owned() } else { method };
     let labels = [("service", guard.0.service.to_owned()), ("method", method), ("code", format!("{code:?}"))];
     metrics::histogram!("moneta_grpc_seconds", &labels).record(started.elapsed().as_secs_f64());
     metrics::counter!("moneta_grpc_requests_total", &labels).increment(1);

@@ -60,10 +60,17 @@ impl std::fmt::Debug for Tokens {
 impl Tokens {
     /// Tokens under the key of `<data-dir>/keys/identity.key`, which is made once and readable by its owner only.
     pub fn load(data_dir: &Path, wall: Arc<dyn WallClock>) -> Result<Self, Error> {
-        let path = data_dir.join("keys").join("identity.key");
-        let seed = secret_file::read_or_make(&path)?;
+        Self::load_or(data_dir, None, wall)
+    }
+
+    /// Tokens under the configured key (64 hexadecimal digits), or else as [`Tokens::load`].
+    pub fn load_or(data_dir: &Path, configured: Option<&str>, wall: Arc<dyn WallClock>) -> Result<Self, Error> {
+        let malformed = || Error::Malformed { what: "keys.identity".to_owned() };
+        let seed = match configured {
+            Some(text) => secret_file::parse(text).ok_or_else(malformed)?,
+            None => secret_file::read_or_make(&data_dir.join("keys").join("identity.key"))?,
+        };
         let key = SigningKey::from_bytes(&seed);
-        let malformed = || Error::Malformed { what: path.display().to_string() };
         let der = key.to_pkcs8_der().map_err(|_| malformed())?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);

@@ -50,7 +50,7 @@ pub(crate) async fn start(
     make_folder(&global.data_dir)?;
 
     let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
-    let tokens = Tokens::load(&global.data_dir, Arc::clone(&wall))?;
+    let tokens = Tokens::load_or(&global.data_dir, global.keys.identity.as_deref(), Arc::clone(&wall))?;
     let keys = KeyRing::load(&global.data_dir, global.keys.master.as_deref())?;
     let directory = directory(defs, &local, &global)?;
     for (name, routes) in doubles {

@@ -71,8 +71,5 @@ pub async fn follow(session: Session, poll: Duration, shutdown: CancellationToke
 
 /// Whether the pause passed without a call to stop.
 async fn slept(pause: Duration, shutdown: &CancellationToken) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => true,
-        () = shutdown.cancelled() => false,
-    }
+    tokio::time::timeout(pause, shutdown.cancelled()).await.is_err()
 }

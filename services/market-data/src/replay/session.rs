@@ -32,8 +32,11 @@ pub enum Step {
 /// How far the feed is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
+    /// The last phase that was published.
     pub position: Option<Position>,
+    /// Trading days whose bars were published.
     pub days_done: usize,
+    /// Trading days of the source.
     pub days_total: usize,
 }
 

@@ -1,5 +1,7 @@
 //! Where trading days come from.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use moneta_contracts::events;
 use moneta_types::{Clock, Date, Symbol};
@@ -12,6 +14,7 @@ use crate::store::Store;
 /// A trading day and every bar that closed on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TradingDay {
+    /// Its date.
     pub date: Date,
     /// By symbol.
     pub bars: Vec<events::Bar>,
@@ -55,6 +58,7 @@ impl ReplaySource {
 }
 
 impl LiveSource {
+    /// Days that are over by `clock`.
     pub fn new(store: Store, history: History, reference: Symbol, clock: Clock) -> Self {
         LiveSource { days: StoredDays { store, history, reference }, clock }
     }
@@ -107,7 +111,7 @@ impl StoredDays {
         Ok(tradable.map(|instrument| instrument.symbol).chain([self.reference.clone()]).collect())
     }
 
-    async fn dates(&self) -> Result<std::collections::BTreeSet<Date>> {
+    async fn dates(&self) -> Result<BTreeSet<Date>> {
         self.history.trading_days(&self.calendar().await?).await
     }
 

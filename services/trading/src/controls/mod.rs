@@ -14,7 +14,7 @@ mod position_held;
 mod price_collar;
 mod reference_price;
 
-pub use case::{Account, ControlCase, Instrument, KillSwitch, Limits, Messages, Reference, Scope, Working};
+pub use case::{AGENT, Account, ControlCase, Instrument, KillSwitch, Limits, Messages, Reference, Scope, Working};
 
 use crate::Result;
 use serde::{Deserialize, Serialize};

@@ -15,6 +15,7 @@ impl Desk {
     /// # Errors
     /// [`Error::Transition`] when the order's state allows no cancellation.
     pub async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order> {
+        self.find_out(id).await?;
         let mut tx = self.db.begin().await?;
         let found = store::find(&mut Reader::Within(&mut tx), id).await?;
         let mut order = found.ok_or(Error::NoOrder { order: id })?;
@@ -38,6 +39,14 @@ impl Desk {
                 Ok(order)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// An order of which nobody knows whether the broker has it is reconciled before it is cancelled.
+    async fn find_out(&self, id: OrderId) -> Result<()> {
+        match store::find(&mut Reader::Committed(&self.db), id).await? {
+            Some(order) if order.state == State::Unknown => self.settle(&order).await.map(|_| ()),
+            _ => Ok(()),
         }
     }
 

@@ -37,7 +37,7 @@ impl Desk {
         Ok(found)
     }
 
-    async fn settle(&self, order: &Order) -> Result<Order> {
+    pub(super) async fn settle(&self, order: &Order) -> Result<Order> {
         let report = match self.broker.report(&order.client_order_id).await? {
             Some(report) => report,
             None => self.broker.submit(&Ticket::of(order)).await?,

@@ -68,10 +68,7 @@ impl Desk {
         let intent = intent(holder.owner);
         let market = self.market(call, &intent.symbol).await?;
         let case = self.case(&mut Reader::Committed(&self.db), &intent, &holder, &market).await?;
-        let mut order = self.checked(&intent, &holder, &market).await?;
-        if order.verdicts.is_empty() {
-            order.verdicts = evaluate(&case);
-        }
+        let order = self.checked(&intent, &holder, &market).await?;
         Ok(Preview {
             verdicts: order.verdicts,
             value: case.order_value().map_err(Problem::from)?,

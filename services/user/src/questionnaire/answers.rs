@@ -189,7 +189,8 @@ pub(crate) mod tests {
 
     #[test]
     fn each_answer_out_of_its_range_names_its_field() {
-        let cases: [(&str, fn(&mut pb::Answers)); 11] = [
+        type Spoil = fn(&mut pb::Answers);
+        let cases: [(&str, Spoil); 11] = [
             ("answers.horizon_years", |a| a.horizon_years = 0),
             ("answers.horizon_years", |a| a.horizon_years = 61),
             ("answers.objective", |a| a.objective = "Growth".to_owned()),

@@ -1,0 +1,290 @@
+//! Bodies of requests: JSON read field by field, so that an error names the field, the value and what is allowed.
+use crate::{App, Error, Result};
+use ::http::header;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+};
+use moneta_contracts::common;
+use moneta_kit::problem::{Problem, parse};
+use moneta_types::{Currency, Money};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Something that can be read from JSON. `path` is the field's place in the body, empty for the whole.
+pub(crate) trait Read: Sized {
+    /// What is allowed, for the error.
+    const ALLOWED: &'static str;
+
+    /// Reads a value; a field that is missing is read as null.
+    fn read(path: &str, value: Value) -> Result<Self, Problem>;
+}
+
+/// The body of a request.
+pub(crate) struct Body<T>(pub T);
+
+impl<T: Read> FromRequest<App> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let value = json(request, app).await?;
+        Ok(Self(T::read("", value.unwrap_or_default())?))
+    }
+}
+
+/// The body of a request that may have none.
+pub(crate) struct OptionalBody<T>(pub T);
+
+impl<T: Read> FromRequest<App> for OptionalBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let value = json(request, app).await?;
+        Ok(Self(T::read("", value.unwrap_or_else(|| Value::Object(Map::new())))?))
+    }
+}
+
+/// The JSON of a body; none when it is empty.
+pub(crate) async fn json(request: Request, app: &App) -> Result<Option<Value>> {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let bytes = Bytes::from_request(request, app).await.map_err(|rejection| {
+        if rejection.status() == ::http::StatusCode::PAYLOAD_TOO_LARGE {
+            Error::TooLarge(app.config().body_limit_bytes)
+        } else {
+            Problem::invalid("body", "", "a body that arrives whole").into()
+        }
+    })?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let kind = kind.unwrap_or_default();
+    let is_json = kind.parse::<mime::Mime>().is_ok_and(|kind| {
+        kind.type_() == mime::APPLICATION && (kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON))
+    });
+    if !is_json {
+        return Err(Error::NotJson(kind));
+    }
+    let value = serde_json::from_slice(&bytes).map_err(|error| Problem::invalid("body", error, "a JSON document"))?;
+    Ok(Some(value))
+}
+
+fn wrong<T: Read>(path: &str, value: &Value) -> Problem {
+    let given = match value {
+        Value::Null => return Problem::invalid(name(path), "", format!("required: {}", T::ALLOWED)),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Problem::invalid(name(path), shortened(given), T::ALLOWED)
+}
+
+fn name(path: &str) -> &str {
+    if path.is_empty() { "body" } else { path }
+}
+
+/// An error repeats what was given, but not a whole document.
+fn shortened(text: String) -> String {
+    const MOST: usize = 80;
+    if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+/// The fields of an object, taken one by one. What is left over is ignored, so that clients may be newer than we are.
+pub(crate) struct Fields<'a> {
+    path: &'a str,
+    values: Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of<T: Read>(path: &'a str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(values) => Ok(Self { path, values }),
+            other => Err(wrong::<T>(path, &other)),
+        }
+    }
+
+    /// The field with the name of a struct's field (`r#type` is "type").
+    pub(crate) fn take<T: Read>(&mut self, field: &str) -> Result<T, Problem> {
+        let field = field.trim_start_matches("r#");
+        let path = if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) };
+        T::read(&path, self.values.remove(field).unwrap_or_default())
+    }
+}
+
+/// Declares a body: the struct, its schema, and how it is read.
+macro_rules! body {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident : $ty:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, utoipa::ToSchema)]
+        pub(crate) struct $name { $($(#[$doc])* pub $field: $ty),* }
+
+        impl crate::body::Read for $name {
+            const ALLOWED: &'static str = "an object";
+
+            fn read(path: &str, value: serde_json::Value) -> Result<Self, moneta_kit::problem::Problem> {
+                let mut fields = crate::body::Fields::of::<Self>(path, value)?;
+                Ok(Self { $($field: fields.take(stringify!($field))?),* })
+            }
+        }
+    };
+}
+pub(crate) use body;
+
+impl Read for String {
+    const ALLOWED: &'static str = "a text";
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => Err(wrong::<Self>(path, &other)),
+        }
+    }
+}
+
+impl Read for bool {
+    const ALLOWED: &'static str = "true or false";
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        value.as_bool().ok_or_else(|| wrong::<Self>(path, &value))
+    }
+}
+
+impl Read for u32 {
+    const ALLOWED: &'static str = "a whole number, 0 or above";
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        value.as_u64().and_then(|number| Self::try_from(number).ok()).ok_or_else(|| wrong::<Self>(path, &value))
+    }
+}
+
+impl<T: Read> Read for Option<T> {
+    const ALLOWED: &'static str = T::ALLOWED;
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        if value.is_null() { Ok(None) } else { T::read(path, value).map(Some) }
+    }
+}
+
+impl<T: Read> Read for Vec<T> {
+    const ALLOWED: &'static str = "a list";
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Array(items) => {
+                items.into_iter().enumerate().map(|(nth, item)| T::read(&format!("{path}[{nth}]"), item)).collect()
+            }
+            other => Err(wrong::<Self>(path, &other)),
+        }
+    }
+}
+
+impl<T: Read> Read for BTreeMap<String, T> {
+    const ALLOWED: &'static str = "an object";
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(items) => items
+                .into_iter()
+                .map(|(key, item)| {
+                    let place = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    Ok((key, T::read(&place, item)?))
+                })
+                .collect(),
+            other => Err(wrong::<Self>(path, &other)),
+        }
+    }
+}
+
+/// An amount of money in a request.
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(as = MoneyInput)]
+pub(crate) struct Amount {
+    /// A decimal number as text, with no more decimals than the currency has.
+    #[schema(value_type = String, example = "1250.50")]
+    pub amount: Money,
+    /// ISO 4217 code.
+    #[schema(value_type = String, example = "USD")]
+    #[allow(dead_code, reason = "part of the schema; `amount` carries it")]
+    pub currency: Currency,
+}
+
+impl Read for Amount {
+    const ALLOWED: &'static str = r#"money such as {"amount": "1250.50", "currency": "USD"}"#;
+
+    fn read(path: &str, value: Value) -> Result<Self, Problem> {
+        let mut fields = Fields::of::<Self>(path, value)?;
+        let currency: Currency = parse(&format!("{path}.currency"), &fields.take::<String>("currency")?)?;
+        let text: String = fields.take("amount")?;
+        let amount = Money::parse(&text, currency).map_err(|error| {
+            let allowed = match error {
+                moneta_types::Error::Invalid { allowed, .. } => allowed.to_owned(),
+                other => other.to_string(),
+            };
+            Problem::invalid(format!("{path}.amount"), &text, allowed)
+        })?;
+        Ok(Self { amount, currency })
+    }
+}
+
+impl From<Amount> for common::Money {
+    fn from(amount: Amount) -> Self {
+        amount.amount.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    body! {
+        /// A body.
+        Sample {
+            name: String,
+            r#type: Option<String>,
+            years: u32,
+            tags: Vec<String>,
+            price: Option<Amount>,
+        }
+    }
+
+    fn fault(value: Value) -> (String, String, String) {
+        let problem = Sample::read("", value).unwrap_err();
+        let field = problem.fields[0].clone();
+        (field.field, field.value, field.allowed)
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_optional_ones_may_be_missing() {
+        let sample = Sample::read("", json!({"name": "a", "years": 3, "tags": [], "type": "x", "newer": 1})).unwrap();
+        assert_eq!((sample.name.as_str(), sample.r#type.as_deref(), sample.years), ("a", Some("x"), 3));
+        assert!(sample.tags.is_empty() && sample.price.is_none());
+    }
+
+    #[test]
+    fn an_error_names_the_field_the_value_and_what_is_allowed() {
+        let told = |field: &str, value: &str, allowed: &str| (field.to_owned(), value.to_owned(), allowed.to_owned());
+        assert_eq!(fault(json!([])), told("body", "[]", "an object"));
+        assert_eq!(fault(json!({})), told("name", "", "required: a text"));
+        assert_eq!(fault(json!({"name": 5})), told("name", "5", "a text"));
+        let years = "a whole number, 0 or above";
+        assert_eq!(fault(json!({"name": "a", "years": -1})), told("years", "-1", years));
+        assert_eq!(fault(json!({"name": "a", "years": "3"})), told("years", "3", years));
+        assert_eq!(fault(json!({"name": "a", "years": 3, "tags": ["x", 1]})), told("tags[1]", "1", "a text"));
+    }
+
+    #[test]
+    fn money_is_exact_text_in_a_known_currency() {
+        let with = |price: Value| json!({"name": "a", "years": 3, "tags": [], "price": price});
+        let sample = Sample::read("", with(json!({"amount": "12.34", "currency": "USD"}))).unwrap();
+        assert_eq!(common::Money::from(sample.price.unwrap()).minor_units, 1234);
+        assert_eq!(fault(with(json!({"amount": "12.345", "currency": "USD"}))).0, "price.amount");
+        assert_eq!(fault(with(json!({"amount": 12.34, "currency": "USD"}))).0, "price.amount");
+        assert_eq!(fault(with(json!({"amount": "1", "currency": "XXX"}))).0, "price.currency");
+    }
+
+    #[test]
+    fn what_was_given_is_repeated_but_not_without_end() {
+        let (_, value, _) = fault(json!({"name": vec![1; 1000]}));
+        assert!(value.chars().count() < 100);
+    }
+}

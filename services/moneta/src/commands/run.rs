@@ -1,0 +1,43 @@
+//! `moneta run`: services in this process until it is told to stop.
+use crate::{Result, SERVICES, cli::Run, settings};
+use moneta_kit::{
+    runner::{Runner, Running, Selection},
+    telemetry,
+};
+
+/// Runs the selected services.
+pub async fn run(args: Run) -> Result<()> {
+    let config = settings::load(&args.common)?;
+    let _ = telemetry::init_log(&config.global()?);
+    let selection = args.services.parse().unwrap_or(Selection::All);
+    let running = Runner::start(SERVICES, &selection, config).await?;
+    print_addresses(&running);
+    until_told(&running).await;
+    eprintln!("stopping: finishing what is in hand");
+    running.shutdown().await;
+    Ok(())
+}
+
+/// Says where everything listens, one line each.
+pub fn print_addresses(running: &Running) {
+    for (name, address) in running.addresses() {
+        println!("{name} listens on {address}");
+    }
+}
+
+/// Waits for Ctrl-C, SIGTERM or a request to stop.
+pub async fn until_told(running: &Running) {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminate => {}
+        () = running.stopped() => {}
+    }
+}

@@ -1,0 +1,29 @@
+//! The store of the notification service: the only place with its SQL.
+mod deliveries;
+mod market;
+mod notifications;
+mod preferences;
+
+pub use deliveries::Due;
+pub use market::{MarketFall, Valuation};
+
+use crate::Result;
+use moneta_kit::store::{Db, Tx};
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    /// The store over a database.
+    pub const fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// A write transaction.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(self.db.begin().await?)
+    }
+}
