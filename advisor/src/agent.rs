@@ -1,30 +1,40 @@
 //! The rebalancing agent: it looks at every portfolio once a day, after the day's valuation, and goes as far as the
 //! mandate allows. It acts on events alone, so a replay of the same events takes the same steps.
 use crate::{
-    Advisor, Result,
-    cycle::{Cycle, MarketView, Snapshot, Trigger, float, snapshot, volatility},
+    Advisor, Error, Result,
+    cycle::{Cycle, DecideError, MarketView, Outcome, Snapshot, Trigger, float, snapshot, volatility},
     mandate::Autonomy,
-    recommendation::Status,
-    store::{Slice, Store},
+    market::Day,
+    recommendation::{Recommendation, Status},
+    store::Store,
 };
 use async_trait::async_trait;
 use moneta_contracts::{
-    events::{BarClosed, Event as _, MarketMoved, PortfolioUpdated, PortfolioValued, TradeExecuted},
+    events::{
+        BarClosed, Event as _, MarketMoved, PortfolioUpdated, PortfolioValued, TradeExecuted, UserErased,
+    },
     portfolio::{GetPortfolioRequest, PortfolioView},
     user::GetQuestionnaireRequest,
 };
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
     client::Call,
+    problem::parse_decimal,
 };
-use moneta_types::{Date, Timestamp};
+use moneta_types::{Cause, Date};
 use ndarray::{Array1, Array2};
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
 /// The events that the agent reads.
-pub const TYPES: &[&str] =
-    &[BarClosed::TYPE, MarketMoved::TYPE, TradeExecuted::TYPE, PortfolioUpdated::TYPE, PortfolioValued::TYPE];
+pub const TYPES: &[&str] = &[
+    BarClosed::TYPE,
+    MarketMoved::TYPE,
+    TradeExecuted::TYPE,
+    PortfolioUpdated::TYPE,
+    PortfolioValued::TYPE,
+    UserErased::TYPE,
+];
 
 /// Name under which the inbox records what the agent took in.
 const CONSUMER: &str = "advisor";
@@ -52,6 +62,7 @@ impl Handler for Agent {
             TradeExecuted::TYPE => advisor.note_trade(event, &event.decode()?).await?,
             PortfolioUpdated::TYPE => advisor.reconsider(event, &event.decode()?).await?,
             PortfolioValued::TYPE => advisor.review(event, &event.decode()?).await?,
+            UserErased::TYPE => advisor.erase(event, &event.decode()?).await?,
             _ => {}
         }
         Ok(())
@@ -84,45 +95,79 @@ impl Advisor {
         if event.change == "target" {
             return Ok(());
         }
-        let open = self
-            .store
-            .recommendations(Some(event.portfolio_id), None, Some(Status::Open), Slice::newest(50))
-            .await?;
         let mut tx = self.store.begin().await?;
         if !tx.first_time(CONSUMER, envelope.id).await? {
             return Ok(());
         }
-        for mut item in open.into_iter().filter(|item| item.portfolio_version < event.version) {
-            let reason = format!("the portfolio changed ({}) after it was computed", event.change);
-            Store::move_to(&mut tx, &mut item, Status::Lapsed, &reason).await?;
-            tx.publish(&crate::cycle::closed(&item), envelope.cause(), &self.ctx.clock).await?;
+        let why = format!("the portfolio changed ({}) after it was computed", event.change);
+        let older = |item: &Recommendation| item.portfolio_version < event.version;
+        self.close_open(&mut tx, event.portfolio_id, Status::Lapsed, &why, envelope.cause(), older).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A user's personal data are gone: the key of the conversations is destroyed and nothing more is proposed or done.
+    async fn erase(&self, envelope: &Envelope, event: &UserErased) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        if !tx.first_time(CONSUMER, envelope.id).await? {
+            return Ok(());
+        }
+        Store::keep_erased(&mut tx, event.user_id, envelope.time).await?;
+        Self::forget_user(&mut tx, event.user_id).await?;
+        for mut item in Store::standing_of(&mut tx, event.user_id, Status::Open).await? {
+            let why = "the client's data were erased";
+            self.close_within(&mut tx, &mut item, Status::Lapsed, why, envelope.cause()).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     /// The daily look at a portfolio.
+    ///
+    /// An event that is delivered again finds what it led to before and goes on from there: the decision's id derives
+    /// from the event, and so do the orders' keys from the recommendation's.
     async fn review(&self, envelope: &Envelope, event: &PortfolioValued) -> Result<()> {
         let cause = envelope.cause();
+        if self.store.is_erased(event.owner_id).await? {
+            return Ok(());
+        }
         self.lapse_expired(event, cause).await?;
         let executing = self.continue_execution(event, cause).await?;
+        let decided = self.outcome(Cycle::decision_id(cause, event.portfolio_id)).await?.is_some();
         let mandate = self.mandate_of(event.portfolio_id, event.owner_id, event.value.currency()).await?;
         if executing || mandate.paused || !event.value.is_positive() {
+            return Ok(());
+        }
+        let day = self.today().await?;
+        if event.date < day.view.date && !decided {
+            // The event is late: the valuation of the day that the market is at follows.
             return Ok(());
         }
         let call = Call::for_user(&self.ctx, event.owner_id, cause);
         let request = GetPortfolioRequest { portfolio_id: event.portfolio_id.to_string() };
         let portfolio = self.ctx.directory.portfolio().get_portfolio(call.request(request)).await?.into_inner();
-        let (view, _) = self.market_view().await?;
-        let Some(trigger) = self.trigger(event, &portfolio, &view, &call, &mandate.volatility_ceiling).await? else {
-            return Ok(());
+        let trigger = match decided {
+            // The decision stands as it was made; what called for it is in its record.
+            true => Some(Trigger::Review),
+            false => self.trigger(event, &portfolio, &day, &call, mandate.volatility_ceiling).await?,
         };
-        let cycle = Cycle { portfolio, trigger, cause, event: Some(envelope.id) };
-        let Some(outcome) = self.run_cycle(&cycle).await? else { return Ok(()) };
-        if let Some(recommendation) = outcome.recommendation
-            && mandate.autonomy == Autonomy::Discretionary
-        {
-            self.execute(recommendation, "carried out by the agent within the mandate", cause).await?;
+        let Some(trigger) = trigger else { return Ok(()) };
+        let outcome = match self.run_cycle(&Cycle { portfolio, trigger, cause }).await {
+            Err(Error::Decide(reason @ DecideError::UnknownHolding { .. })) => {
+                // Tomorrow may know it; trying again today would not.
+                tracing::warn!(portfolio = %event.portfolio_id, %reason, "no decision today");
+                return Ok(());
+            }
+            outcome => outcome?,
+        };
+        self.act(outcome, cause).await
+    }
+
+    /// Carries out what a discretionary mandate allows.
+    async fn act(&self, outcome: Outcome, cause: Cause) -> Result<()> {
+        let Some(item) = outcome.recommendation else { return Ok(()) };
+        if item.status == Status::Open && item.autonomy == Autonomy::Discretionary.as_str() {
+            self.act_on(item, cause).await?;
         }
         Ok(())
     }
@@ -132,9 +177,9 @@ impl Advisor {
         &self,
         event: &PortfolioValued,
         portfolio: &PortfolioView,
-        view: &MarketView,
+        day: &Day,
         call: &Call,
-        mandate_ceiling: &Decimal,
+        mandate_ceiling: Decimal,
     ) -> Result<Option<Trigger>> {
         let questionnaire = GetQuestionnaireRequest { user_id: event.owner_id.to_string(), version: 0 };
         let profile = match self.ctx.directory.user().get_questionnaire(call.request(questionnaire)).await {
@@ -146,7 +191,7 @@ impl Advisor {
         let Some(reviewed_on) = self.store.reviewed_on(event.portfolio_id).await? else {
             return Ok(Some(Trigger::First));
         };
-        if self.store.market_fell_on(event.date).await? {
+        if self.store.market_fell_between(reviewed_on, event.date).await? {
             return Ok(Some(Trigger::MarketFall));
         }
         if days(reviewed_on, event.date) * 5 >= i64::from(self.config.review_days) * 7 {
@@ -155,27 +200,22 @@ impl Advisor {
         if days(reviewed_on, event.date) * 5 < i64::from(self.config.cooldown_days) * 7 {
             return Ok(None);
         }
-        let snapshot = snapshot(portfolio, view)?;
-        let own: Decimal = profile.volatility_ceiling.parse().unwrap_or(Decimal::ONE);
-        if present_volatility(&snapshot, view) > float(own.min(*mandate_ceiling)) {
+        let snapshot = snapshot(portfolio, day)?;
+        let own = parse_decimal("volatility_ceiling", &profile.volatility_ceiling, None)?;
+        if present_volatility(&snapshot, &day.view) > float(own.min(mandate_ceiling)) {
             return Ok(Some(Trigger::Risk));
         }
         let drifted = !portfolio.target.is_empty() && drift(&snapshot, portfolio) > self.config.band * 2.0;
         Ok(drifted.then_some(Trigger::Drift))
     }
 
-    async fn lapse_expired(&self, event: &PortfolioValued, cause: moneta_types::Cause) -> Result<()> {
-        let now: Timestamp = self.ctx.clock.now();
-        let open = self
-            .store
-            .recommendations(Some(event.portfolio_id), None, Some(Status::Open), Slice::newest(50))
-            .await?;
-        for mut item in open.into_iter().filter(|item| item.expires <= now) {
-            let mut tx = self.store.begin().await?;
-            Store::move_to(&mut tx, &mut item, Status::Lapsed, "it was not answered in time").await?;
-            tx.publish(&crate::cycle::closed(&item), cause.part("lapse"), &self.ctx.clock).await?;
-            tx.commit().await?;
-        }
+    async fn lapse_expired(&self, event: &PortfolioValued, cause: Cause) -> Result<()> {
+        let now = self.ctx.clock.now();
+        let mut tx = self.store.begin().await?;
+        let why = "it was not answered in time";
+        let over = |item: &Recommendation| item.expires <= now;
+        self.close_open(&mut tx, event.portfolio_id, Status::Lapsed, why, cause, over).await?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
 //! What can go wrong in the adviser.
+use crate::cycle::DecideError;
 use moneta_kit::problem::Problem;
 
 /// Errors of the adviser.
@@ -37,6 +38,14 @@ pub enum Error {
     /// A record that does not read as JSON.
     #[error("a stored record cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// A stored value that no code of ours writes.
+    #[error("stored {column} {value:?} is not valid")]
+    Stored {
+        /// The column.
+        column: &'static str,
+        /// What is there.
+        value: String,
+    },
     /// Files of the models or texts.
     #[error("{path}: {source}")]
     File {
@@ -66,6 +75,13 @@ impl From<Error> for Problem {
             Error::Message(invalid) => invalid.into(),
             Error::NotReady(reason) => Self::unavailable("not_ready", reason),
             Error::Store(source) => source.into(),
+            Error::Decide(source @ (DecideError::UnknownHolding { .. } | DecideError::Empty)) => {
+                Self::precondition("no_advice", source.to_string())
+            }
+            Error::Service(status) => {
+                let view = Self::from_status(&status);
+                Self::new(view.kind, view.kind.default_code(), view.message)
+            }
             other => Self::internal(other),
         }
     }
@@ -86,6 +102,7 @@ impl From<Error> for moneta_kit::bus::HandlerError {
         match error {
             Error::Service(status) => (*status).into(),
             Error::Store(source) => source.into(),
+            Error::Problem(problem) => problem.into(),
             Error::NotReady(_) => Self::unavailable(error),
             other => Self::retryable(other),
         }

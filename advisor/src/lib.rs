@@ -17,17 +17,18 @@ mod store;
 pub use config::{Config, InferenceConfig};
 pub use error::{Error, Result};
 pub use mandate::{Autonomy, Mandate};
-pub use market::{Listing, Market, Versions};
-pub use recommendation::{Recommendation, Status};
+pub use market::{Day, Listing, Market, Versions};
+pub use recommendation::{PlannedOrder, Recommendation, Status};
 pub use serving::Models;
 pub use store::{Slice, Store, StoredDecision};
 
-use cycle::{MarketView, ModelUse};
+use cycle::ModelUse;
 use moneta_contracts::{advisor::advisor_server::AdvisorServer, events::BarClosed};
 use moneta_kit::{
     bus::Subscription,
     client::Call,
     migrations,
+    runner::Purpose,
     service::{Service, ServiceContext, ServiceDef, StartError},
 };
 use moneta_types::Cause;
@@ -50,8 +51,9 @@ pub struct Advisor {
     pub(crate) models: Models,
     /// Loaded when market data first answers, which may be after this service has started.
     market: RwLock<Option<Market>>,
-    view: Mutex<Option<Arc<MarketView>>>,
-    pub(crate) chat: chat::Chat,
+    day: Mutex<Option<Arc<Day>>>,
+    /// Absent where the service is only opened to be asked beside the process that works.
+    chat: Option<chat::Chat>,
 }
 
 impl std::fmt::Debug for Advisor {
@@ -61,18 +63,18 @@ impl std::fmt::Debug for Advisor {
 }
 
 impl Advisor {
-    /// The market view of the last closed day under the champions, with its digest; computed once a day.
-    pub(crate) async fn market_view(&self) -> Result<(Arc<MarketView>, String)> {
+    /// The last closed day under the champions, computed once a day and once a promotion.
+    pub(crate) async fn today(&self) -> Result<Arc<Day>> {
         let market = self.market().await?;
-        let mut kept = self.view.lock().await;
-        let current = kept.as_ref().filter(|view| Some(view.date) == market.last() && self.still_served(&view.models));
-        let view = match current {
-            Some(view) => Arc::clone(view),
-            None => Arc::new(market.view(&self.models, &Versions::default()).await?),
-        };
-        *kept = Some(Arc::clone(&view));
-        let digest = market::view_digest(&view)?;
-        Ok((view, digest))
+        let mut kept = self.day.lock().await;
+        let current =
+            kept.as_ref().filter(|day| Some(day.view.date) == market.last() && self.still_served(&day.view.models));
+        if let Some(day) = current {
+            return Ok(Arc::clone(day));
+        }
+        let day = Arc::new(market.day(&self.models, &Versions::default()).await?);
+        *kept = Some(Arc::clone(&day));
+        Ok(day)
     }
 
     /// The market, loaded from market data's history at the first call.
@@ -88,15 +90,22 @@ impl Advisor {
             .map_err(|_| Error::NotReady("the market history is being loaded".to_owned()))
     }
 
+    /// The chat, where it is open.
+    pub(crate) fn chat(&self) -> Result<&chat::Chat> {
+        self.chat.as_ref().ok_or_else(|| Error::NotReady("the chat is served by the running process".to_owned()))
+    }
+
     /// Takes in a day's bars.
     pub(crate) async fn follow_bars(&self, event: &BarClosed) -> Result<()> {
         drop(self.market().await?);
-        if let Some(market) = self.market.write().await.as_mut() {
-            for bar in &event.bars {
-                market.push(event.date, bar)?;
-            }
+        let mut market = self.market.write().await;
+        let Some(following) = market.as_mut() else { return Ok(()) };
+        let followed = event.bars.iter().try_for_each(|bar| following.push(event.date, bar));
+        if followed.is_err() {
+            // Half a day must not be mistaken for a whole one: the history is read anew before anybody computes with it.
+            *market = None;
         }
-        Ok(())
+        followed
     }
 
     /// Whether the models behind a view are still the champions.
@@ -111,12 +120,15 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
     let config: Config = ctx.config.section("advisor")?;
     let inference: InferenceConfig = ctx.config.section("inference")?;
     let models = Models::open(&ctx, &config).await?;
-    let chat = chat::Chat::open(&ctx, &config, &models).await?;
+    let chat = match ctx.purpose {
+        Purpose::Run => Some(chat::Chat::open(&ctx, &config, &models).await?),
+        Purpose::Inspect => None,
+    };
     let advisor = Arc::new(Advisor {
         store: Store::new(ctx.db.clone()),
         models: models.clone(),
         market: RwLock::new(None),
-        view: Mutex::new(None),
+        day: Mutex::new(None),
         chat,
         config,
         ctx: ctx.clone(),

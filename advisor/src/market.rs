@@ -1,19 +1,26 @@
 //! The market as the adviser follows it: bars as they close, features kept ready, and the day's market view.
 use crate::{
     Config, Error, Result,
-    cycle::{FeatureRow, ForecastRow, MarketView, ModelUse, TRADING_DAYS, digest, settle},
+    cycle::{FeatureRow, ForecastRow, MarketView, ModelUse, digest, settle},
     serving::Models,
 };
 use moneta_contracts::market_data::{Bar as BarMessage, HistoryRequest, ListInstrumentsRequest, MarketStateRequest};
-use moneta_feature_pipeline::{Bar, FeatureVector, FeatureView, OnlineState};
+use moneta_feature_pipeline::{Bar, FeatureVector, OnlineState};
 use moneta_kit::{
     client::{Call, Directory},
     problem::{Problem, parse, parse_date},
 };
-use moneta_models::{forecast::Forecaster, risk};
-use moneta_types::{Date, Price, Symbol};
+use moneta_models::{
+    forecast::Forecaster,
+    nlu::{Catalogue, CatalogueEntry},
+    risk,
+};
+use moneta_types::{Currency, Date, Price, Symbol};
 use ndarray::Array2;
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 /// One instrument as the adviser knows it.
 #[derive(Debug, Clone)]
@@ -26,6 +33,26 @@ pub struct Listing {
     pub aliases: Vec<String>,
     /// Whether it can be held.
     pub tradable: bool,
+    /// What its prices are in.
+    pub currency: Currency,
+}
+
+/// The market of one day as every decision of that day sees it: the view with its canonical text and digest, and the
+/// returns that the view's covariance was estimated from.
+#[derive(Debug)]
+pub struct Day {
+    /// The view.
+    pub view: MarketView,
+    /// Its canonical text.
+    pub canonical: String,
+    /// SHA-256 of the text, hex.
+    pub digest: String,
+    /// Names of the view's instruments, in its order.
+    pub names: Vec<String>,
+    /// Simple daily returns, one row a day and one column an instrument.
+    pub returns: Array2<f64>,
+    /// What the view's prices are in.
+    pub currency: Currency,
 }
 
 /// A day's close, as traded and adjusted for splits and dividends.
@@ -42,7 +69,9 @@ pub struct Close {
 /// Bars of every instrument up to a day, with features ready for that day.
 pub struct Market {
     reference: Symbol,
+    currency: Currency,
     listings: Vec<Listing>,
+    catalogue: Arc<Catalogue>,
     closes: BTreeMap<Symbol, VecDeque<Close>>,
     features: OnlineState,
     window: usize,
@@ -74,10 +103,27 @@ impl Market {
                     name: item.name,
                     aliases: item.aliases,
                     tradable: item.tradable,
+                    currency: parse("currency", &item.currency)?,
                 })
             })
             .collect::<Result<Vec<_>, Problem>>()?;
         listings.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+        let currency = listings
+            .iter()
+            .find(|listing| listing.symbol == reference)
+            .map(|listing| listing.currency)
+            .ok_or_else(|| Error::NotReady(format!("the reference series {reference} is not listed")))?;
+        // Nothing here converts currencies, so what is priced in another one than the market's can be neither forecast
+        // nor proposed.
+        for listing in &mut listings {
+            listing.tradable &= listing.currency == currency;
+        }
+        let catalogue =
+            Catalogue::new(listings.iter().filter(|listing| listing.tradable).map(|listing| CatalogueEntry {
+                symbol: listing.symbol.to_string(),
+                name: listing.name.clone(),
+                aliases: listing.aliases.clone(),
+            }));
         let view = Forecaster::view(reference.as_str())?;
         let window = view.longest_window().max(config.risk_window + 1);
         let wanted: Vec<String> = listings
@@ -94,7 +140,9 @@ impl Market {
         let bars = client.history(call.request(request)).await?.into_inner().bars;
         let mut market = Self {
             reference,
+            currency,
             listings,
+            catalogue: Arc::new(catalogue),
             closes: BTreeMap::new(),
             features: view.online(),
             window,
@@ -132,10 +180,6 @@ impl Market {
         if closes.back().is_some_and(|last| last.date >= date) {
             return Ok(());
         }
-        closes.push_back(Close { date, close: bar.close, adjusted: bar.adj_close });
-        if closes.len() > self.window {
-            closes.pop_front();
-        }
         let float = |price: Price| crate::cycle::float(price.value());
         self.features.push(
             bar.symbol.as_str(),
@@ -149,6 +193,10 @@ impl Market {
                 volume: (bar.volume > 0).then_some(bar.volume as f64),
             },
         )?;
+        closes.push_back(Close { date, close: bar.close, adjusted: bar.adj_close });
+        if closes.len() > self.window {
+            closes.pop_front();
+        }
         self.last = self.last.max(Some(date));
         Ok(())
     }
@@ -158,47 +206,41 @@ impl Market {
         self.last
     }
 
-    /// The instruments, by symbol.
-    pub fn listings(&self) -> &[Listing] {
-        &self.listings
+    /// The tradable instruments as the entity parser knows them.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.catalogue)
     }
 
-    /// The market's reference series.
-    pub const fn reference(&self) -> &Symbol {
-        &self.reference
-    }
-
-    /// Closes of an instrument, oldest first, as far back as the adviser keeps them.
-    pub fn closes(&self, symbol: &Symbol) -> impl DoubleEndedIterator<Item = Close> + '_ {
-        self.closes.get(symbol).into_iter().flatten().copied()
-    }
-
-    /// The digest of the definitions of the features.
-    pub fn feature_manifest(&self) -> String {
-        self.features.view().manifest().digest
-    }
-
-    /// The market view of the last day, from the models that are served under `versions` (the champions when absent).
-    pub async fn view(&self, models: &Models, versions: &Versions) -> Result<MarketView> {
+    /// The last day, from the models that are served under `versions` (the champions when absent).
+    pub async fn day(&self, models: &Models, versions: &Versions) -> Result<Day> {
         let input = self.view_input()?;
         let forecasts = models.forecast(versions.forecast.as_deref(), &input.assets, &input.market).await?;
         let risk = models.covariance(versions.risk.as_deref(), &input.names, &input.returns).await?;
         let covariance = scaled_covariance(&risk.covariance, &forecasts.rows);
-        Ok(MarketView {
+        let view = MarketView {
             date: input.date,
             reference: self.reference.clone(),
             prices: input.prices,
             models: vec![forecasts.model, risk.model],
-            feature_manifest: self.feature_manifest(),
+            feature_manifest: self.features.view().manifest().digest,
             features: input.assets.iter().map(feature_row).collect(),
             forecasts: forecasts.rows,
             covariance,
             symbols: input.symbols,
+        };
+        let canonical = view.canonical()?;
+        Ok(Day {
+            digest: digest(&canonical),
+            canonical,
+            view,
+            names: input.names,
+            returns: input.returns,
+            currency: self.currency,
         })
     }
 
     /// Simple daily returns, one row a day and one column an instrument of `symbols`, over the risk window.
-    pub fn returns(&self, symbols: &[Symbol]) -> Result<Array2<f64>> {
+    fn returns(&self, symbols: &[Symbol]) -> Result<Array2<f64>> {
         let rows = self.window.min(
             symbols.iter().map(|symbol| self.closes.get(symbol).map_or(0, VecDeque::len)).min().unwrap_or(0),
         );
@@ -221,6 +263,9 @@ impl Market {
     fn view_input(&self) -> Result<ViewInput> {
         let date = self.last.ok_or_else(|| Error::NotReady("no market history".to_owned()))?;
         let market = self.features.vector(self.reference.as_str())?;
+        let reference = self.closes.get(&self.reference).ok_or_else(|| {
+            Error::NotReady(format!("the reference series {} has no history", self.reference))
+        })?;
         let mut input = ViewInput {
             date,
             symbols: Vec::new(),
@@ -233,7 +278,8 @@ impl Market {
         for listing in self.listings.iter().filter(|listing| listing.tradable) {
             let Some(closes) = self.closes.get(&listing.symbol) else { continue };
             let Some(last) = closes.back() else { continue };
-            if last.date != date || closes.len() < self.window {
+            // A series with a gap would put one day's return beside another day's of its neighbours.
+            if last.date != date || closes.len() < self.window || !same_days(closes, reference) {
                 continue;
             }
             input.symbols.push(listing.symbol.clone());
@@ -247,11 +293,11 @@ impl Market {
         input.returns = self.returns(&input.symbols)?;
         Ok(input)
     }
+}
 
-    /// The feature view that forecasts read.
-    pub fn feature_view(&self) -> &FeatureView {
-        self.features.view()
-    }
+/// Whether a series has the days of the reference, back to where either begins.
+fn same_days(closes: &VecDeque<Close>, reference: &VecDeque<Close>) -> bool {
+    closes.iter().rev().zip(reference.iter().rev()).all(|(one, other)| one.date == other.date)
 }
 
 struct ViewInput {
@@ -305,12 +351,31 @@ fn scaled_covariance(daily: &[f64], forecasts: &[ForecastRow]) -> Vec<f64> {
     covariance
 }
 
-/// SHA-256 of a market view, hex.
-pub fn view_digest(view: &MarketView) -> Result<String> {
-    Ok(digest(&view.canonical()?))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Annualised volatility from a variance over `days`.
-pub fn annualised(variance: f64, days: u32) -> f64 {
-    (variance * TRADING_DAYS / f64::from(days.max(1))).max(0.0).sqrt()
+    fn row(volatility: f64) -> ForecastRow {
+        ForecastRow { volatility: vec![volatility], mean_21d: 0.0, quantiles_21d: Vec::new() }
+    }
+
+    #[test]
+    fn the_covariance_has_the_forecasts_volatility_and_the_risk_models_correlation() {
+        let daily = [0.0004, 0.0001, 0.0001, 0.0001];
+        let covariance = scaled_covariance(&daily, &[row(0.3), row(0.2)]);
+        let wanted = [0.09, 0.5 * 0.3 * 0.2, 0.5 * 0.3 * 0.2, 0.04];
+        assert!(covariance.iter().zip(wanted).all(|(is, wanted)| (is - wanted).abs() < 1e-12), "{covariance:?}");
+    }
+
+    #[test]
+    fn a_series_with_a_gap_has_other_days_than_the_reference() {
+        let close = |day: u32| Close {
+            date: Date::from_ymd_opt(2020, 1, day).unwrap(),
+            close: "1".parse().unwrap(),
+            adjusted: "1".parse().unwrap(),
+        };
+        let days = |days: &[u32]| days.iter().copied().map(close).collect::<VecDeque<_>>();
+        assert!(same_days(&days(&[3, 6, 7]), &days(&[2, 3, 6, 7])));
+        assert!(!same_days(&days(&[2, 3, 7]), &days(&[2, 3, 6, 7])));
+    }
 }

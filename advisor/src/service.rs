@@ -13,8 +13,8 @@ use moneta_contracts::{
 };
 use moneta_kit::{
     client::Call,
-    identity::{self, Role, caller},
-    problem::{Problem, one_of, parse, required},
+    identity::{self, caller},
+    problem::{Problem, one_of, parse, parse_opt_date, required},
 };
 use moneta_types::{Cause, Currency, PortfolioId, RecommendationId, Timestamp, UserId};
 use std::{pin::Pin, sync::Arc};
@@ -81,10 +81,11 @@ impl Contract for Face {
         let slice = slice(message.page.as_ref())?;
         let items = self.advisor.store.recommendations(portfolio, owner, status, slice.clone()).await?;
         let next_cursor = cursor(&items, slice.limit, |item| (item.issued, item.id.to_string()));
-        let mut recommendations = Vec::with_capacity(items.len());
-        for item in &items {
-            recommendations.push(self.message(item).await?);
-        }
+        let decisions = self.advisor.store.decisions_of(&items).await?;
+        let recommendations = items
+            .iter()
+            .filter_map(|item| decisions.get(&item.decision_id).map(|decision| item.message(&decision.record)))
+            .collect();
         Ok(Response::new(pb::ListRecommendationsResponse { recommendations, next_cursor }))
     }
 
@@ -103,9 +104,7 @@ impl Contract for Face {
         let id: PortfolioId = parse("portfolio_id", &request.get_ref().portfolio_id)?;
         let portfolio = self.portfolio(&request, id).await?;
         let cause = identity::cause(&request).part("request_advice");
-        let cycle = Cycle { portfolio, trigger: Trigger::Request, cause, event: None };
-        let outcome = self.advisor.run_cycle(&cycle).await?;
-        let outcome = required("outcome", outcome)?;
+        let outcome = self.advisor.run_cycle(&Cycle { portfolio, trigger: Trigger::Request, cause }).await?;
         match outcome.recommendation {
             Some(item) => Ok(Response::new(item.message(&outcome.decision.record))),
             // Nothing to recommend is an answer too: the decision, in the form of a recommendation without trades.
@@ -161,7 +160,8 @@ impl Contract for Face {
         let (portfolio, owner) =
             scope(&request, &message.portfolio_id, "", |id| self.portfolio(&request, id)).await?;
         let slice = slice(message.page.as_ref())?;
-        let items = self.advisor.store.decisions(portfolio, owner, slice.clone()).await?;
+        let days = (parse_opt_date("from", &message.from)?, parse_opt_date("to", &message.to)?);
+        let items = self.advisor.store.decisions(portfolio, owner, days, slice.clone()).await?;
         let next_cursor =
             cursor(&items, slice.limit, |item| (item.record.at, item.record.decision_id.to_string()));
         let decisions = items.into_iter().map(decision_message).collect();
@@ -196,11 +196,22 @@ impl Contract for Face {
         let portfolio = self.portfolio(&request, id).await?;
         let (owner, currency) = owner_and_currency(&portfolio)?;
         let identity = caller(&request)?;
-        // An adviser or compliance officer holds the leash too: they may pause, the owner may do anything.
-        if !(message.paused && identity.require(&[Role::Adviser, Role::Compliance, Role::Admin]).is_ok()) {
-            identity.may_change(owner, "portfolio", id)?;
-        }
         let present = self.advisor.mandate_of(id, owner, currency).await?;
+        let mut mandate = if identity.may_change(owner, "portfolio", id).is_ok() {
+            Mandate::from_request(message, owner, currency)?
+        } else if message.paused && identity.is_staff() {
+            // An adviser or compliance officer holds the leash too: they may stop the agent, and change nothing else.
+            Mandate { paused: true, pause_reason: message.pause_reason.chars().take(500).collect(), ..present.clone() }
+        } else {
+            identity.may_change(owner, "portfolio", id)?;
+            present.clone()
+        };
+        mandate.version = expected.saturating_add(1);
+        mandate.updated = present.updated;
+        if mandate == present {
+            // The answer to the same request was lost on its way.
+            return Ok(Response::new(present.into()));
+        }
         if present.version != expected {
             return Err(Problem::conflict(
                 "mandate_changed",
@@ -208,8 +219,6 @@ impl Contract for Face {
             )
             .into());
         }
-        let mut mandate = Mandate::from_request(message, owner, currency)?;
-        mandate.version = expected + 1;
         mandate.updated = self.advisor.ctx.clock.now();
         self.advisor.put_mandate(&mandate, identity::cause(&request)).await?;
         Ok(Response::new(mandate.into()))
@@ -320,8 +329,11 @@ where
         identity.may_see(owner, "user", owner)?;
         return Ok((None, Some(owner)));
     }
-    let all = identity.is_service() || identity.is_staff();
-    Ok((None, if all { None } else { identity.user_id() }))
+    // A service that acts for a user sees what the user sees.
+    match identity.user_id() {
+        Some(user) if !identity.is_staff() => Ok((None, Some(user))),
+        _ => Ok((None, None)),
+    }
 }
 
 fn chatting_user<T>(request: &Request<T>) -> Result<UserId, Problem> {

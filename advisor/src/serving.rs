@@ -4,18 +4,18 @@
 //! is warmed up before it takes traffic and the old one is drained. Versions that decision records pin are loaded when
 //! a replay asks for them.
 use crate::{
-    Config, Result,
+    Config, Error, Result,
     cycle::{ForecastRow, ModelUse, settle},
 };
 use moneta_feature_pipeline::FeatureVector;
 use moneta_inference::{ModelServer, ModelSource, ServerOptions};
-use moneta_kit::{entropy::SystemClock, service::ServiceContext};
+use moneta_kit::{entropy::SystemClock, problem::Problem, service::ServiceContext};
 use moneta_model_store::registry::{Alias, ModelRef, Registry, Selector, VersionId};
 use moneta_models::{
     ModelManifest,
     forecast::{self, Forecaster},
     manifest::FileRole,
-    nlu::{SentenceTokenizer, ServedEncoder},
+    nlu::{NluModel, SentenceTokenizer, ServedEncoder},
     risk::{self, RiskInput, RiskModel},
 };
 use moneta_types::WallClock as _;
@@ -33,6 +33,9 @@ pub const NLU: &str = "nlu";
 /// Where a checked-out version keeps the files that its definition takes from the assets folder.
 const EXTERNAL: &str = "external";
 
+/// Pause before a champion that did not load is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 /// The models that are served.
 #[derive(Clone)]
 pub struct Models {
@@ -45,6 +48,18 @@ impl std::fmt::Debug for Models {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Models").field("assets", &self.assets).finish_non_exhaustive()
     }
+}
+
+/// The NLU model of one version.
+pub struct Language {
+    /// The version in the registry.
+    pub version: String,
+    /// The intent head.
+    pub head: NluModel,
+    /// The sentence encoder, asked through the model server.
+    pub encoder: ServedEncoder,
+    /// SHA-256 of the encoder's weights, hex: embeddings of another encoder cannot be compared with its own.
+    pub encoder_digest: String,
 }
 
 /// Answers of the forecast model.
@@ -113,22 +128,32 @@ impl Models {
         Ok(())
     }
 
-    /// Brings what is served in step with the registry's champions.
+    /// Brings what is served in step with the registry's champions. A model whose champion does not load keeps the old
+    /// one in service and holds no other model up; the first such error is returned at the end.
     pub async fn follow_champions(&self) -> Result<()> {
+        let mut first = Ok(());
         for name in moneta_models::CATALOGUE {
-            let reference = ModelRef { model: (*name).to_owned(), selector: Selector::Alias(Alias::Champion) };
-            let champion = self.registry.resolve(&reference).await?;
-            let version = champion.version.to_string();
-            let served = self.server.aliases(name).get("champion").cloned();
-            if served.as_deref() == Some(version.as_str()) {
-                continue;
+            let followed = self.follow_champion(name).await;
+            if first.is_ok() {
+                first = followed;
             }
-            self.ensure_loaded(name, &champion.version).await?;
-            self.server.set_alias(name, "champion", &version)?;
-            if let Some(old) = served {
-                self.server.unload(name, &old).await?;
-            }
-            tracing::info!(model = name, version, "champion served");
+        }
+        first
+    }
+
+    async fn follow_champion(&self, name: &str) -> Result<()> {
+        let reference = ModelRef { model: name.to_owned(), selector: Selector::Alias(Alias::Champion) };
+        let champion = self.registry.resolve(&reference).await?;
+        let version = champion.version.hex().to_owned();
+        let served = self.server.aliases(name).get("champion").cloned();
+        if served.as_deref() == Some(version.as_str()) {
+            return Ok(());
+        }
+        self.ensure_loaded(name, &champion.version).await?;
+        self.server.set_alias(name, "champion", &version)?;
+        tracing::info!(model = name, version, "champion served");
+        if let Some(old) = served {
+            self.server.unload(name, &old).await?;
         }
         Ok(())
     }
@@ -142,36 +167,51 @@ impl Models {
                 return;
             }
         };
+        let mut behind = false;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                revision = revisions.next() => match revision {
-                    None => return,
-                    Some(_) => if let Err(error) = self.follow_champions().await {
-                        tracing::error!(%error, "the champions could not be followed; the old ones stay in service");
-                    }
-                },
+                revision = revisions.next() => if revision.is_none() { return },
+                () = tokio::time::sleep(TRY_AGAIN), if behind => {}
             }
+            behind = match self.follow_champions().await {
+                Ok(()) => false,
+                Err(error) => {
+                    tracing::error!(%error, "a champion could not be followed; the old one stays in service");
+                    true
+                }
+            };
         }
     }
 
-    /// Version and folder of a model's champion.
-    pub async fn champion_folder(&self, name: &str) -> Result<(String, PathBuf)> {
-        let reference = ModelRef { model: name.to_owned(), selector: Selector::Alias(Alias::Champion) };
-        let champion = self.registry.resolve(&reference).await?;
-        Ok((champion.version.to_string(), self.registry.checkout(&champion.version).await?))
+    /// The version of a model that answers now.
+    pub fn champion(&self, name: &str) -> Result<String> {
+        let champion = self.server.aliases(name).get("champion").cloned();
+        champion.ok_or_else(|| Error::NotReady(format!("no version of {name} is served")))
     }
 
-    /// The sentence encoder of the NLU model in `folder`, asked through the model server.
-    pub fn encoder(&self, folder: &Path, timeout: Duration) -> Result<ServedEncoder> {
-        let manifest = ModelManifest::load(folder)?;
-        let tokenizer = manifest.path_of(FileRole::Tokenizer, folder, &folder.join(EXTERNAL))?;
-        Ok(ServedEncoder::new(SentenceTokenizer::from_file(&tokenizer)?, self.server(), NLU, timeout))
+    /// The NLU model of a version: head, and encoder behind the model server.
+    pub async fn language(&self, version: &str, timeout: Duration) -> Result<Language> {
+        let folder = self.registry.checkout(&version_id(version)?).await?;
+        let manifest = ModelManifest::load(&folder)?;
+        let tokenizer = manifest.path_of(FileRole::Tokenizer, &folder, &folder.join(EXTERNAL))?;
+        let tokenizer = SentenceTokenizer::from_file(&tokenizer)?;
+        let weights = manifest.external.iter().find(|file| file.role == FileRole::Weights);
+        Ok(Language {
+            version: version.to_owned(),
+            head: NluModel::load(&folder)?,
+            encoder: ServedEncoder::new(tokenizer, self.server(), NLU, timeout),
+            encoder_digest: weights.and_then(|file| file.sha256.clone()).unwrap_or_default(),
+        })
     }
 
-    /// Loads a version unless it is loaded.
-    pub async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
-        let text = version.to_string();
+    /// Loads the version that a decision record pins, unless it is loaded.
+    pub async fn ensure_pinned(&self, model: &ModelUse) -> Result<()> {
+        self.ensure_loaded(&model.name, &version_id(&model.version)?).await
+    }
+
+    async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
+        let text = version.hex().to_owned();
         if self.server.models().iter().any(|status| status.model == name && status.version == text) {
             return Ok(());
         }
@@ -182,9 +222,7 @@ impl Models {
 
     fn source(&self, folder: &Path, version: &VersionId) -> Result<ModelSource> {
         let manifest = ModelManifest::load(folder)?;
-        let digest = version.to_string();
-        let digest = digest.strip_prefix("sha256:").unwrap_or(&digest).to_owned();
-        Ok(manifest.source(folder, &folder.join(EXTERNAL), &digest)?)
+        Ok(manifest.source(folder, &folder.join(EXTERNAL), version.hex())?)
     }
 
     /// Forecasts for any number of instruments of one day.
@@ -248,8 +286,13 @@ fn model_use(name: &str, answer: &moneta_inference::Inference) -> ModelUse {
     ModelUse { name: name.to_owned(), version: answer.version.clone(), digest: answer.digest.clone() }
 }
 
+/// The registry's id of a version as the model server names it: the bare digest.
+fn version_id(version: &str) -> Result<VersionId> {
+    let known = format!("sha256:{version}").parse();
+    Ok(known.map_err(|_| Problem::invalid("version", version, "a version of the registry, 64 hexadecimal digits"))?)
+}
+
 /// Milliseconds since 1970 on the machine's clock, for the model server's statistics.
 fn unix_millis() -> u64 {
     u64::try_from(SystemClock.now().micros() / 1_000).unwrap_or_default()
 }
-

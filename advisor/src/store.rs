@@ -3,14 +3,16 @@ use crate::{
     Result,
     cycle::{DecisionRecord, MarketView},
     mandate::Mandate,
-    recommendation::{Recommendation, Status},
+    recommendation::{PlannedOrder, Recommendation, Status},
 };
 use moneta_kit::{
     args,
     problem::Problem,
     store::{Args, Db, Row, Tx},
 };
-use moneta_types::{Cause, Date, DecisionId, ExecutionId, Money, OrderId, PortfolioId, RecommendationId, Timestamp, UserId};
+use moneta_types::{
+    Date, DecisionId, ExecutionId, Money, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId,
+};
 use std::collections::HashMap;
 
 /// Reads and writes of the adviser.
@@ -68,11 +70,11 @@ impl Store {
         Ok(self.db.begin().await?)
     }
 
-    /// Keeps a market view; the same view twice is kept once.
-    pub async fn keep_view(tx: &mut Tx, digest: &str, view: &MarketView) -> Result<()> {
+    /// Keeps a market view's canonical text; the same view twice is kept once.
+    pub async fn keep_view(tx: &mut Tx, digest: &str, date: Date, canonical: &str) -> Result<()> {
         tx.execute(
             "INSERT INTO market_views (digest, date, view) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING",
-            args![digest, view.date, view.canonical()?],
+            args![digest, date, canonical],
         )
         .await?;
         Ok(())
@@ -85,14 +87,11 @@ impl Store {
         Ok(serde_json::from_str(&row.text("view")?)?)
     }
 
-    /// Keeps a decision; a decision with the same id is left as it is.
-    pub async fn keep_decision(
-        tx: &mut Tx,
-        decision: &StoredDecision,
-    ) -> Result<()> {
+    /// Keeps a decision; `false` when there is one with this id, which is left as it is.
+    pub async fn keep_decision(tx: &mut Tx, decision: &StoredDecision) -> Result<bool> {
         let record = &decision.record;
         let snapshot = &record.inputs.snapshot;
-        tx.execute(
+        let kept = tx.execute(
             "INSERT INTO decisions (decision_id, portfolio_id, owner_id, at, date, outcome, record, digest, \
              recommendation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (decision_id) DO NOTHING",
             args![
@@ -108,7 +107,7 @@ impl Store {
             ],
         )
         .await?;
-        Ok(())
+        Ok(kept == 1)
     }
 
     /// The decision with this id.
@@ -122,12 +121,15 @@ impl Store {
         &self,
         portfolio: Option<PortfolioId>,
         owner: Option<UserId>,
+        days: (Option<Date>, Option<Date>),
         slice: Slice,
     ) -> Result<Vec<StoredDecision>> {
         let mut args = Args::new();
         let mut wheres = vec!["1 = 1".to_owned()];
         filter(&mut wheres, &mut args, "portfolio_id", portfolio);
         filter(&mut wheres, &mut args, "owner_id", owner);
+        compare(&mut wheres, &mut args, "date >=", days.0);
+        compare(&mut wheres, &mut args, "date <=", days.1);
         slice.restrict(&mut wheres, &mut args, "at", "decision_id");
         args.push(&slice.limit);
         let sql = format!(
@@ -136,6 +138,17 @@ impl Store {
             args.len()
         );
         self.db.fetch_all(&sql, args).await?.iter().map(decision).collect()
+    }
+
+    /// The decisions behind recommendations, by id.
+    pub async fn decisions_of(&self, items: &[Recommendation]) -> Result<HashMap<DecisionId, StoredDecision>> {
+        if items.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (marks, args) = marked(items.iter().map(|item| item.decision_id));
+        let sql = format!("SELECT * FROM decisions WHERE decision_id IN ({marks})");
+        let rows = self.db.fetch_all(&sql, args).await?;
+        rows.iter().map(|row| decision(row).map(|kept| (kept.record.decision_id, kept))).collect()
     }
 
     /// Keeps a new recommendation.
@@ -196,15 +209,63 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the order that carries out a trade of a recommendation.
-    pub async fn keep_order(tx: &mut Tx, id: RecommendationId, trade: usize, order: OrderId) -> Result<()> {
+    /// Writes down an order before it is sent; what was written down before stands.
+    pub async fn plan_order(
+        tx: &mut Tx,
+        id: RecommendationId,
+        trade: usize,
+        quantity: Quantity,
+        refusal: &str,
+    ) -> Result<()> {
         tx.execute(
-            "INSERT INTO recommendation_orders (recommendation_id, trade, order_id) VALUES ($1, $2, $3) \
+            "INSERT INTO recommendation_orders (recommendation_id, trade, quantity, refusal) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (recommendation_id, trade) DO NOTHING",
-            args![id, trade, order],
+            args![id, trade, quantity, refusal],
         )
         .await?;
         Ok(())
+    }
+
+    /// Notes the order that trading made of a planned one.
+    pub async fn keep_order(tx: &mut Tx, id: RecommendationId, trade: usize, order: OrderId) -> Result<()> {
+        tx.execute(
+            "UPDATE recommendation_orders SET order_id = $1 WHERE recommendation_id = $2 AND trade = $3",
+            args![order, id, trade],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Notes why trading takes no order of a planned one.
+    pub async fn refuse_order(tx: &mut Tx, id: RecommendationId, trade: usize, why: &str) -> Result<()> {
+        let why = if why.is_empty() { "refused" } else { why };
+        tx.execute(
+            "UPDATE recommendation_orders SET refusal = $1 WHERE recommendation_id = $2 AND trade = $3",
+            args![why, id, trade],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The orders of a recommendation that are written down, by trade.
+    pub async fn planned_orders(&self, id: RecommendationId) -> Result<Vec<PlannedOrder>> {
+        let rows = self
+            .db
+            .fetch_all("SELECT * FROM recommendation_orders WHERE recommendation_id = $1 ORDER BY trade", args![id])
+            .await?;
+        rows.iter().map(planned_order).collect()
+    }
+
+    /// A portfolio's recommendations in a status, oldest first, as this transaction sees them; without their orders.
+    pub async fn standing(tx: &mut Tx, portfolio: PortfolioId, status: Status) -> Result<Vec<Recommendation>> {
+        let sql = "SELECT * FROM recommendations WHERE portfolio_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
+        tx.fetch_all(sql, args![portfolio, status.as_str()]).await?.iter().map(recommendation).collect()
+    }
+
+    /// An owner's recommendations in a status, oldest first, as this transaction sees them; without their orders.
+    pub async fn standing_of(tx: &mut Tx, owner: UserId, status: Status) -> Result<Vec<Recommendation>> {
+        let sql = "SELECT * FROM recommendations WHERE owner_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
+        tx.fetch_all(sql, args![owner, status.as_str()]).await?.iter().map(recommendation).collect()
     }
 
     /// The recommendation with this id.
@@ -243,21 +304,11 @@ impl Store {
         if items.is_empty() {
             return Ok(items);
         }
-        let mut args = Args::new();
-        let mut marks = Vec::new();
-        for item in &items {
-            args.push(&item.id);
-            marks.push(format!("${}", args.len()));
-        }
-        let sql = format!(
-            "SELECT recommendation_id, trade, order_id FROM recommendation_orders \
-             WHERE recommendation_id IN ({}) ORDER BY trade",
-            marks.join(", ")
-        );
-        let mut orders: HashMap<RecommendationId, Vec<(usize, OrderId)>> = HashMap::new();
+        let (marks, args) = marked(items.iter().map(|item| item.id));
+        let sql = format!("SELECT * FROM recommendation_orders WHERE recommendation_id IN ({marks}) ORDER BY trade");
+        let mut orders: HashMap<RecommendationId, Vec<PlannedOrder>> = HashMap::new();
         for row in self.db.fetch_all(&sql, args).await? {
-            let trade = usize::try_from(row.int("trade")?).unwrap_or_default();
-            orders.entry(row.get("recommendation_id")?).or_default().push((trade, row.get("order_id")?));
+            orders.entry(row.get("recommendation_id")?).or_default().push(planned_order(&row)?);
         }
         for item in &mut items {
             item.orders = orders.remove(&item.id).unwrap_or_default();
@@ -304,8 +355,7 @@ impl Store {
             .db
             .fetch_optional("SELECT reviewed_on FROM agent_state WHERE portfolio_id = $1", args![portfolio])
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(row.get::<Option<Date>>("reviewed_on")?)
+        Ok(row.map(|row| row.get("reviewed_on")).transpose()?)
     }
 
     /// Notes a review.
@@ -325,9 +375,25 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the market fell by the alert threshold on a day.
-    pub async fn market_fell_on(&self, date: Date) -> Result<bool> {
-        let row = self.db.fetch_optional("SELECT date FROM market_falls WHERE date = $1", args![date]).await?;
+    /// Whether the market fell by the alert threshold after a day, up to and including another.
+    pub async fn market_fell_between(&self, after: Date, until: Date) -> Result<bool> {
+        let sql = "SELECT date FROM market_falls WHERE date > $1 AND date <= $2 LIMIT 1";
+        Ok(self.db.fetch_optional(sql, args![after, until]).await?.is_some())
+    }
+
+    /// Notes that a user's personal data were erased.
+    pub async fn keep_erased(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<()> {
+        tx.execute(
+            "INSERT INTO erased_users (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+            args![user, at],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Whether a user's personal data were erased.
+    pub async fn is_erased(&self, user: UserId) -> Result<bool> {
+        let row = self.db.fetch_optional("SELECT user_id FROM erased_users WHERE user_id = $1", args![user]).await?;
         Ok(row.is_some())
     }
 
@@ -365,22 +431,43 @@ impl Store {
     pub const fn db(&self) -> &Db {
         &self.db
     }
-
-    /// Whether an event was taken in before, outside a transaction; a hint only, the transaction decides.
-    pub async fn seen(&self, consumer: &str, cause: Cause) -> Result<bool> {
-        let row = self
-            .db
-            .fetch_optional("SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = $2", args![consumer, cause])
-            .await?;
-        Ok(row.is_some())
-    }
 }
 
 fn filter<T: moneta_kit::store::ToArg>(wheres: &mut Vec<String>, args: &mut Args, column: &str, value: Option<T>) {
+    compare(wheres, args, &format!("{column} ="), value);
+}
+
+fn compare<T: moneta_kit::store::ToArg>(wheres: &mut Vec<String>, args: &mut Args, relation: &str, value: Option<T>) {
     if let Some(value) = value {
         args.push(&value);
-        wheres.push(format!("{column} = ${}", args.len()));
+        wheres.push(format!("{relation} ${}", args.len()));
     }
+}
+
+/// "$1, $2, …" and the arguments for them.
+fn marked<T: moneta_kit::store::ToArg>(values: impl Iterator<Item = T>) -> (String, Args) {
+    let mut args = Args::new();
+    let mut marks = Vec::new();
+    for value in values {
+        args.push(&value);
+        marks.push(format!("${}", args.len()));
+    }
+    (marks.join(", "), args)
+}
+
+fn planned_order(row: &Row) -> Result<PlannedOrder> {
+    Ok(PlannedOrder {
+        trade: number(row, "trade")?,
+        quantity: row.get("quantity")?,
+        order: row.get("order_id")?,
+        refusal: row.text("refusal")?,
+    })
+}
+
+/// A number that is never negative; one that is means that the table was altered.
+fn number<T: TryFrom<i64>>(row: &Row, column: &'static str) -> Result<T> {
+    let value = row.int(column)?;
+    T::try_from(value).map_err(|_| crate::Error::Stored { column, value: value.to_string() })
 }
 
 fn decision(row: &Row) -> Result<StoredDecision> {
@@ -394,24 +481,23 @@ fn decision(row: &Row) -> Result<StoredDecision> {
 }
 
 fn recommendation(row: &Row) -> Result<Recommendation> {
-    let unsigned = |column: &str| -> Result<u64> { Ok(u64::try_from(row.int(column)?).unwrap_or_default()) };
-    let small = |column: &str| -> Result<u32> { Ok(u32::try_from(row.int(column)?).unwrap_or_default()) };
+    let status = row.text("status")?;
     Ok(Recommendation {
         id: row.get("recommendation_id")?,
         portfolio_id: row.get("portfolio_id")?,
         owner_id: row.get("owner_id")?,
         decision_id: row.get("decision_id")?,
-        status: Status::from_name(&row.text("status")?).unwrap_or(Status::Open),
+        status: Status::from_name(&status).ok_or(crate::Error::Stored { column: "status", value: status })?,
         status_reason: row.text("status_reason")?,
         autonomy: row.text("autonomy")?,
         summary: row.text("summary")?,
         proposal_digest: row.text("proposal_digest")?,
-        portfolio_version: unsigned("portfolio_version")?,
-        questionnaire: small("questionnaire")?,
-        mandate_version: small("mandate_version")?,
+        portfolio_version: number(row, "portfolio_version")?,
+        questionnaire: number(row, "questionnaire")?,
+        mandate_version: number(row, "mandate_version")?,
         issued: row.get("issued")?,
         expires: row.get("expires")?,
-        version: unsigned("version")?,
+        version: number(row, "version")?,
         orders: Vec::new(),
     })
 }

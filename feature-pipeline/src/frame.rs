@@ -1,5 +1,6 @@
 //! Between Polars frames and series of bars. Frames are the edge: they are checked here and trusted afterwards.
 
+use chrono::NaiveDate;
 use polars::prelude::*;
 
 use crate::error::Error;
@@ -82,6 +83,17 @@ pub(crate) fn strings<'a>(frame: &'a DataFrame, name: &'static str) -> Result<Ve
     let column = required(frame, name)?;
     let values = column.str().map_err(|_| column_type(column, "a string column"))?;
     values.iter().enumerate().map(|(row, value)| value.ok_or(Error::NullCell { column: name, row })).collect()
+}
+
+/// The dates of a bars frame, each once, ascending.
+///
+/// # Errors
+/// A frame without a Date column `date`, or with nulls in it.
+pub fn dates(bars: &DataFrame) -> Result<Vec<NaiveDate>, Error> {
+    let mut found = days(bars, "date")?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found.into_iter().filter_map(|day| NaiveDate::from_epoch_days(day)).collect())
 }
 
 /// Days since 1970-01-01 of a Date column that must have no nulls.

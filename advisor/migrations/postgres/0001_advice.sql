@@ -37,7 +37,9 @@ CREATE INDEX recommendations_by_owner ON recommendations (owner_id, issued);
 CREATE TABLE recommendation_orders (
     recommendation_id TEXT NOT NULL,
     trade             BIGINT NOT NULL,
-    order_id          TEXT NOT NULL,
+    quantity          BIGINT NOT NULL,
+    order_id          TEXT,
+    refusal           TEXT NOT NULL,
     PRIMARY KEY (recommendation_id, trade)
 );
 CREATE TABLE mandates (
@@ -50,8 +52,7 @@ CREATE TABLE mandates (
 );
 CREATE TABLE agent_state (
     portfolio_id TEXT PRIMARY KEY,
-    reviewed_on  TEXT,
-    valued_on    TEXT
+    reviewed_on  TEXT NOT NULL
 );
 CREATE TABLE market_falls (
     date TEXT PRIMARY KEY

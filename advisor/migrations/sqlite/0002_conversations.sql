@@ -2,6 +2,10 @@ CREATE TABLE user_keys (
     user_id TEXT PRIMARY KEY,
     wrapped BLOB NOT NULL
 );
+CREATE TABLE erased_users (
+    user_id TEXT PRIMARY KEY,
+    at      BIGINT NOT NULL
+);
 CREATE TABLE conversations (
     conversation_id TEXT PRIMARY KEY,
     user_id         TEXT NOT NULL,
@@ -16,9 +20,7 @@ CREATE TABLE messages (
     role            TEXT NOT NULL,
     at              BIGINT NOT NULL,
     body            BLOB NOT NULL,
-    reference       TEXT,
-    UNIQUE (conversation_id, sequence),
-    UNIQUE (conversation_id, reference)
+    UNIQUE (conversation_id, sequence)
 );
 CREATE TABLE pending_actions (
     token           TEXT PRIMARY KEY,

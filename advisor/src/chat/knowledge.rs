@@ -115,14 +115,15 @@ impl std::fmt::Debug for Knowledge {
 
 impl Knowledge {
     /// Brings the vector store in step with the texts: new and changed ones are embedded, texts that are gone are taken out.
-    pub async fn open(url: &str, articles: &[Article], encoder: &ServedEncoder) -> Result<Self> {
+    /// Points of another encoder, known by the digest of its weights, are replaced.
+    pub async fn open(url: &str, articles: &[Article], encoder: &ServedEncoder, encoder_digest: &str) -> Result<Self> {
         let index = VectorIndex::connect(url, COLLECTION, DIMENSION).await?;
         let mut wanted = BTreeSet::new();
         let known: BTreeSet<uuid::Uuid> = index.ids().await?.into_iter().collect();
         let mut documents = Vec::new();
         for article in articles {
             // The id covers the words, so a text that changed is another point and the old one is taken out below.
-            let text = format!("{}\n{}\n{}", article.id, article.title, article.body);
+            let text = format!("{encoder_digest}\n{}\n{}\n{}", article.id, article.title, article.body);
             let id = Cause::named("knowledge").derive(&text);
             wanted.insert(id);
             if known.contains(&id) {

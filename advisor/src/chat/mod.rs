@@ -4,9 +4,12 @@ mod answers;
 mod knowledge;
 mod store;
 
-use crate::{Advisor, Config, Models, Result, serving};
+use crate::{
+    Advisor, Config, Error, Models, Result,
+    serving::{self, Language},
+};
 use answers::{Reply, Turn};
-use knowledge::Knowledge;
+use knowledge::{Article, Hit, Knowledge};
 use moneta_contracts::{advisor as pb, events::ConversationTurned};
 use moneta_kit::{
     client::Call,
@@ -14,7 +17,7 @@ use moneta_kit::{
     service::ServiceContext,
 };
 use moneta_model_store::vectors::{Serving, VectorServer};
-use moneta_models::nlu::{self, Catalogue, CatalogueEntry, Intent, NluModel, ServedEncoder};
+use moneta_models::nlu::{self, Intent};
 use moneta_types::{Cause, MessageId, UserId};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::RwLock;
@@ -24,54 +27,79 @@ pub use moneta_types::ConversationId;
 /// Longest text of a turn, characters.
 const LONGEST: usize = 2_000;
 
+/// Longest wait for the sentence encoder.
+const ENCODER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the chat understands with and knows.
 #[derive(Clone)]
 pub struct Chat {
-    encoder: ServedEncoder,
-    head: Arc<RwLock<(String, NluModel)>>,
+    mind: Arc<RwLock<Arc<Mind>>>,
+    articles: Arc<Vec<Article>>,
+    vectors_url: String,
+    vectors: Option<Arc<Serving>>,
+}
+
+/// The NLU model of one version, and the texts as its encoder embeds them.
+struct Mind {
+    language: Language,
     knowledge: Knowledge,
-    _vectors: Option<Arc<Serving>>,
 }
 
 impl std::fmt::Debug for Chat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chat")
+        f.debug_struct("Chat").field("articles", &self.articles.len()).finish_non_exhaustive()
     }
 }
 
 impl Chat {
     /// Opens the encoder, the intent head and the vector store, and indexes the texts.
     pub async fn open(ctx: &ServiceContext, config: &Config, models: &Models) -> Result<Self> {
-        let (version, folder) = models.champion_folder(serving::NLU).await?;
-        let head = NluModel::load(&folder)?;
-        let encoder = models.encoder(&folder, Duration::from_secs(5))?;
-        let (url, vectors) = if config.vectors_url.is_empty() {
+        let (vectors_url, vectors) = if config.vectors_url.is_empty() {
             let server = VectorServer::open(ctx.root_dir.join("vectors")).await?;
             let serving = server.serve(config.vectors).await?;
             (serving.url(), Some(Arc::new(serving)))
         } else {
             (config.vectors_url.clone(), None)
         };
-        let articles = knowledge::read(&config.knowledge)?;
-        let knowledge = Knowledge::open(&url, &articles, &encoder).await?;
-        Ok(Self { encoder, head: Arc::new(RwLock::new((version, head))), knowledge, _vectors: vectors })
+        let articles = Arc::new(knowledge::read(&config.knowledge)?);
+        let mind = Mind::open(models, &models.champion(serving::NLU)?, &vectors_url, &articles).await?;
+        Ok(Self { mind: Arc::new(RwLock::new(Arc::new(mind))), articles, vectors_url, vectors })
     }
 
     /// The URL of the vector store, when the process serves it itself.
     pub fn vectors_url(&self) -> Option<String> {
-        self._vectors.as_ref().map(|serving| serving.url())
+        self.vectors.as_ref().map(|serving| serving.url())
     }
 
-    /// What a text means, and its embedding.
+    /// What a text means, and its embedding. Encoder, head and texts always are of one version: after a promotion the
+    /// first turn brings them in step.
     async fn understand(&self, models: &Models, text: &str) -> Result<(Intent, nlu::Embedding)> {
-        let served = self.encoder.embed(text).await?;
-        if self.head.read().await.0 != served.version {
-            // Another version became champion: its head belongs to its encoder.
-            let (version, folder) = models.champion_folder(serving::NLU).await?;
-            *self.head.write().await = (version, NluModel::load(&folder)?);
+        for _ in 0..2 {
+            let mind = Arc::clone(&*self.mind.read().await);
+            let served = mind.language.encoder.embed(text).await?;
+            if served.version == mind.language.version {
+                return Ok((mind.language.head.classify(text, &served.embedding), served.embedding));
+            }
+            let mut present = self.mind.write().await;
+            if present.language.version != served.version {
+                *present = Arc::new(Mind::open(models, &served.version, &self.vectors_url, &self.articles).await?);
+            }
         }
-        let intent = self.head.read().await.1.classify(text, &served.embedding);
-        Ok((intent, served.embedding))
+        Err(Error::NotReady("the language model is being replaced".to_owned()))
+    }
+
+    /// The texts nearest to an embedding, best first.
+    async fn search(&self, embedding: &nlu::Embedding, limit: usize) -> Result<Vec<Hit>> {
+        let mind = Arc::clone(&*self.mind.read().await);
+        mind.knowledge.search(embedding, limit).await
+    }
+}
+
+impl Mind {
+    async fn open(models: &Models, version: &str, vectors: &str, articles: &[Article]) -> Result<Self> {
+        let language = models.language(version, ENCODER_TIMEOUT).await?;
+        let knowledge = Knowledge::open(vectors, articles, &language.encoder, &language.encoder_digest).await?;
+        Ok(Self { language, knowledge })
     }
 }
 
@@ -103,13 +131,14 @@ impl Advisor {
             let shown: String = text.chars().take(40).collect();
             return Err(Problem::invalid("text", shown, format!("1 to {LONGEST} characters")).into());
         }
-        if let Some(answer) = self.answered(user, id, &request.client_reference).await? {
-            return Ok(answer);
-        }
         let cause = match request.client_reference.as_str() {
             "" => cause.part("turn"),
             reference => Cause::named(&format!("turn/{id}/{reference}")),
         };
+        let asked = MessageId::from_uuid(cause.derive("user"));
+        if let Some(answer) = self.answered(user, id, asked).await? {
+            return Ok(answer);
+        }
         let now = self.ctx.clock.now();
         let message = |role: &str, text: &str| pb::Message {
             message_id: MessageId::from_uuid(cause.derive(role)).to_string(),
@@ -125,13 +154,23 @@ impl Advisor {
         let (intent, reply) = match turn.confirmation().await? {
             Some(reply) => (None, reply),
             None => {
-                let (intent, embedding) = self.chat.understand(&self.models, text).await?;
+                let (intent, embedding) = self.chat()?.understand(&self.models, text).await?;
                 let reply = turn.answer(&intent, &embedding).await?;
                 (Some(intent), reply)
             }
         };
         let answer = finish(message("adviser", &reply.text), intent.as_ref(), &reply);
-        let mut tx = self.keep_turn(user, id, &request.client_reference, &question, &answer).await?;
+        let mut tx = match self.keep_turn(user, id, &question, &answer).await {
+            // The same request came twice at once, and the other one was faster.
+            Err(Error::Store(error)) if error.is_unique_violation() => {
+                let other = self.answered(user, id, asked).await?;
+                return other.ok_or(Error::Store(error));
+            }
+            kept => kept?,
+        };
+        if reply.ended.is_none() {
+            Self::drop_pending(&mut tx, id).await?;
+        }
         if let Some((token, pending)) = &reply.pending {
             Self::keep_pending(&mut tx, user, id, token, pending, now).await?;
         }
@@ -149,16 +188,6 @@ impl Advisor {
         tx.publish(&event, cause, &self.ctx.clock).await?;
         tx.commit().await?;
         Ok(answer)
-    }
-
-    /// The instruments as the entity parser knows them.
-    pub(crate) async fn catalogue(&self) -> Result<Catalogue> {
-        let market = self.market().await?;
-        Ok(Catalogue::new(market.listings().iter().filter(|listing| listing.tradable).map(|listing| CatalogueEntry {
-            symbol: listing.symbol.to_string(),
-            name: listing.name.clone(),
-            aliases: listing.aliases.clone(),
-        })))
     }
 }
 
@@ -183,7 +212,6 @@ pub(crate) fn parts(message: pb::Message) -> Vec<pb::MessagePart> {
     parts.push(pb::MessagePart { part: Some(Part::Message(message)) });
     parts
 }
-
 
 #[cfg(test)]
 mod tests {

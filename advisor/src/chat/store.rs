@@ -14,8 +14,11 @@ const TITLE: &[u8] = b"conversations.title";
 const BODY: &[u8] = b"messages.body";
 
 impl Advisor {
-    /// The user's key, made at the first conversation.
+    /// The user's key, made at the first conversation; an erased user never gets another one.
     async fn user_key(&self, user: UserId) -> Result<UserKey> {
+        if self.store.is_erased(user).await? {
+            return Err(erased());
+        }
         let select = "SELECT wrapped FROM user_keys WHERE user_id = $1";
         let db = self.store.db();
         if let Some(row) = db.fetch_optional(select, args![user]).await? {
@@ -33,9 +36,11 @@ impl Advisor {
         Ok(self.ctx.keys.unwrap(&row.blob("wrapped")?).map_err(Problem::from)?)
     }
 
-    /// Destroys the key of an erased user: what was said can no longer be read by anybody.
+    /// Destroys the key of an erased user, so that nobody can read any more what was said, and drops what waits for
+    /// his word.
     pub(crate) async fn forget_user(tx: &mut Tx, user: UserId) -> Result<()> {
         tx.execute("DELETE FROM user_keys WHERE user_id = $1", args![user]).await?;
+        tx.execute("DELETE FROM pending_actions WHERE user_id = $1", args![user]).await?;
         Ok(())
     }
 
@@ -135,16 +140,13 @@ impl Advisor {
         Ok((messages, next))
     }
 
-    /// The answer that was given to a message with this reference before.
+    /// The answer that was given to a message before.
     pub(super) async fn answered(
         &self,
         user: UserId,
         id: ConversationId,
-        reference: &str,
+        question: MessageId,
     ) -> Result<Option<pb::Message>> {
-        if reference.is_empty() {
-            return Ok(None);
-        }
         let row = self
             .store
             .db()
@@ -152,8 +154,8 @@ impl Advisor {
                 "SELECT answer.body AS body FROM messages AS question \
                  JOIN messages AS answer ON answer.conversation_id = question.conversation_id \
                  AND answer.sequence = question.sequence + 1 \
-                 WHERE question.conversation_id = $1 AND question.reference = $2",
-                args![id, reference],
+                 WHERE question.conversation_id = $1 AND question.message_id = $2",
+                args![id, question],
             )
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -166,7 +168,6 @@ impl Advisor {
         &self,
         user: UserId,
         id: ConversationId,
-        reference: &str,
         question: &pb::Message,
         answer: &pb::Message,
     ) -> Result<Tx> {
@@ -179,14 +180,13 @@ impl Advisor {
             )
             .await?;
         let last = row.int("last")?;
-        let reference = (!reference.is_empty()).then_some(reference);
-        for (offset, message, reference) in [(1, question, reference), (2, answer, None)] {
+        for (offset, message) in [(1, question), (2, answer)] {
             let body = serde_json::to_vec(&StoredMessage::from(message))?;
             let body = self.ctx.keys.seal(&key, &body, BODY).map_err(Problem::from)?;
             tx.execute(
-                "INSERT INTO messages (message_id, conversation_id, sequence, role, at, body, reference) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                args![message.message_id, id, last + offset, message.role, message.at_micros, body, reference],
+                "INSERT INTO messages (message_id, conversation_id, sequence, role, at, body) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                args![message.message_id, id, last + offset, message.role, message.at_micros, body],
             )
             .await?;
         }
@@ -212,7 +212,18 @@ impl Advisor {
         row.map(|row| Ok((row.text("token")?, row.json("body")?))).transpose()
     }
 
-    /// Keeps an action until the user confirms it; an older one that still waits is forgotten.
+    /// Forgets what waits for the user's word: only the very next turn may confirm it, lest an "ok" to something else
+    /// places an order.
+    pub(super) async fn drop_pending(tx: &mut Tx, id: ConversationId) -> Result<()> {
+        tx.execute(
+            "UPDATE pending_actions SET state = 'dropped' WHERE conversation_id = $1 AND state = 'waiting'",
+            args![id],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps an action until the next turn.
     pub(super) async fn keep_pending(
         tx: &mut Tx,
         user: UserId,
@@ -221,11 +232,6 @@ impl Advisor {
         action: &Pending,
         now: Timestamp,
     ) -> Result<()> {
-        tx.execute(
-            "UPDATE pending_actions SET state = 'replaced' WHERE conversation_id = $1 AND state = 'waiting'",
-            args![id],
-        )
-        .await?;
         tx.execute(
             "INSERT INTO pending_actions (token, conversation_id, user_id, body, state, created) \
              VALUES ($1, $2, $3, $4, 'waiting', $5) ON CONFLICT (token) DO NOTHING",
@@ -236,15 +242,18 @@ impl Advisor {
     }
 
     /// Ends a waiting action; it is carried out or dropped once.
-    pub(super) async fn end_pending(tx: &mut Tx, token: &str, state: &str) -> Result<bool> {
-        let changed = tx
-            .execute(
-                "UPDATE pending_actions SET state = $1 WHERE token = $2 AND state = 'waiting'",
-                args![state, token],
-            )
-            .await?;
-        Ok(changed == 1)
+    pub(super) async fn end_pending(tx: &mut Tx, token: &str, state: &str) -> Result<()> {
+        tx.execute(
+            "UPDATE pending_actions SET state = $1 WHERE token = $2 AND state = 'waiting'",
+            args![state, token],
+        )
+        .await?;
+        Ok(())
     }
+}
+
+fn erased() -> Error {
+    Problem::precondition("user_erased", "this user's personal data were erased; there is nobody to talk to").into()
 }
 
 /// A message's form at rest.

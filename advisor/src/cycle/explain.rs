@@ -1,6 +1,6 @@
 //! What the client is told about a decision. Every figure is read from the record; nothing is generated.
 use super::{
-    record::{Inputs, Results, Trigger},
+    record::{Inputs, Results, Trigger, autonomy},
     trades::percent,
 };
 use moneta_contracts::events::Side;
@@ -55,10 +55,13 @@ pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> Stri
             results.total_cost,
             percent_fine(cost_fraction(inputs, results)),
             percent_fine(results.expected_benefit),
-            if results.turnover_relaxed {
-                " More is traded at once than usual, because the risk limit could not be kept otherwise."
-            } else {
-                ""
+            match (results.turnover_relaxed, autonomy(inputs, results) == inputs.mandate.autonomy) {
+                (false, _) => "",
+                (true, true) => " More is traded at once than usual, because the risk limit could not be kept otherwise.",
+                (true, false) => {
+                    " More is traded than your mandate lets the agent trade by itself, because the risk limit could not be \
+                     kept otherwise; so nothing happens before you approve."
+                }
             },
         ));
     }

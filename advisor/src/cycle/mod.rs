@@ -17,7 +17,7 @@ pub use market::{FeatureRow, ForecastRow, MarketView, ModelUse, TRADING_DAYS, se
 pub use optimise::{Limits, OptimiseError, Problem as OptimiseProblem, Solution, optimise, volatility};
 pub use record::{
     DecisionRecord, Inputs, MandateTerms, Parameters, Position, Profile, Results, SCHEMA, Snapshot, TargetWeight, Trigger,
-    Verdict, differences, digest, proposal_digest,
+    Verdict, autonomy, differences, digest, proposal_digest,
 };
 pub use replay::{Replay, replay};
 pub(crate) use run::{closed, snapshot};

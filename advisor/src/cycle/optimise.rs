@@ -41,7 +41,8 @@ pub struct Limits {
     pub max_weight: f64,
     /// Smallest weight of cash.
     pub min_cash: f64,
-    /// Largest Σ|w − w₀|/2 including cash; falls away where the ceiling could not be kept otherwise.
+    /// Largest turnover, purchases and sales halved: Σ|w − w₀|/2 over the instruments; falls away where the ceiling could
+    /// not be kept otherwise.
     pub max_turnover: f64,
 }
 
@@ -119,10 +120,10 @@ fn check(problem: &Problem) -> Result<(), OptimiseError> {
     Ok(())
 }
 
-/// Variables: w (n), cash (1), t (n) ≥ |w − w₀|, t_cash (1).
+/// Variables: w (n), cash (1), t (n) ≥ |w − w₀|.
 fn solve(problem: &Problem, max_turnover: Option<f64>) -> Result<Solution, OptimiseError> {
     let count = problem.expected_return.len();
-    let (cash, moved, moved_cash, variables) = (count, count + 1, 2 * count + 1, 2 * count + 2);
+    let (cash, moved, variables) = (count, count + 1, 2 * count + 1);
     let limits = problem.limits;
     let factor = cholesky(&problem.covariance);
 
@@ -143,7 +144,6 @@ fn solve(problem: &Problem, max_turnover: Option<f64>) -> Result<Solution, Optim
     rows.push((0..=count).map(|index| (index, 1.0)), 1.0);
     let mut cones: Vec<SupportedConeT<f64>> = vec![ZeroConeT(1)];
     let equalities = rows.len();
-    let present_cash = 1.0 - problem.present.sum();
     for index in 0..count {
         rows.push([(index, -1.0)], 0.0);
         rows.push([(index, 1.0)], limits.max_weight);
@@ -151,10 +151,8 @@ fn solve(problem: &Problem, max_turnover: Option<f64>) -> Result<Solution, Optim
         rows.push([(index, -1.0), (moved + index, -1.0)], -problem.present[index]);
     }
     rows.push([(cash, -1.0)], -limits.min_cash);
-    rows.push([(cash, 1.0), (moved_cash, -1.0)], present_cash);
-    rows.push([(cash, -1.0), (moved_cash, -1.0)], -present_cash);
     if let Some(turnover) = max_turnover {
-        rows.push((moved..=moved_cash).map(|index| (index, 1.0)), 2.0 * turnover);
+        rows.push((moved..variables).map(|index| (index, 1.0)), 2.0 * turnover);
     }
     cones.push(NonnegativeConeT(rows.len() - equalities));
     rows.push([], limits.volatility_ceiling);
@@ -293,8 +291,7 @@ mod tests {
         calm.present = array![0.2, 0.1, 0.2];
         calm.limits.max_turnover = 0.05;
         let solution = optimise(&calm).unwrap();
-        let moved: f64 = (&solution.weights - &calm.present).mapv(f64::abs).sum()
-            + (solution.cash - 0.5).abs();
+        let moved: f64 = (&solution.weights - &calm.present).mapv(f64::abs).sum();
         assert!(!solution.turnover_relaxed);
         assert!(moved / 2.0 <= 0.05 + 1e-6, "{moved}");
     }

@@ -3,12 +3,10 @@
 //! Canonical means: the fields in the order of these structs, no white space, numbers as `serde_json` prints them (the
 //! shortest text that reads back to the same bits). The digest is SHA-256 over that text, so a record that is computed
 //! again either has the same digest or differs in a way that [`differences`] names.
-use super::{
-    market::ModelUse,
-    optimise::Limits,
-    trades::PlannedTrade,
+use super::{market::ModelUse, optimise::Limits, trades::PlannedTrade};
+use moneta_types::{
+    Currency, Date, DecisionId, Money, PortfolioId, Price, Quantity, RiskProfile, Symbol, Timestamp, UserId,
 };
-use moneta_types::{Currency, Date, DecisionId, Money, PortfolioId, Price, Quantity, RiskProfile, Symbol, Timestamp, UserId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -178,7 +176,7 @@ pub struct Results {
     pub volatility_after: Decimal,
     /// Σ|w − target|/2 before the trades.
     pub drift_before: Decimal,
-    /// Value traded over the portfolio's value, one way.
+    /// Purchases and sales over the portfolio's value, halved.
     pub turnover: Decimal,
     /// Gain in certainty-equivalent return a year, decimal fraction of value.
     pub expected_benefit: Decimal,
@@ -230,6 +228,13 @@ impl DecisionRecord {
 /// SHA-256 of a text, hex.
 pub fn digest(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// The autonomy under which a proposal is issued: the agent never trades beyond the mandate's turnover by itself, so what
+/// the risk ceiling calls for beyond it waits for the client.
+pub fn autonomy<'a>(inputs: &'a Inputs, results: &Results) -> &'a str {
+    let beyond = results.turnover_relaxed && results.turnover > inputs.mandate.turnover_left;
+    if beyond && inputs.mandate.autonomy == "discretionary" { "approve" } else { &inputs.mandate.autonomy }
 }
 
 /// Digest of the exact proposal that an approval binds to: portfolio, its version, trades and their reference prices.

@@ -6,11 +6,10 @@
 use super::{DecisionRecord, decide, differences, digest, explanation};
 use crate::{
     Advisor, Result,
-    market::{Market, Versions, view_digest},
+    market::{Market, Versions},
     store::StoredDecision,
 };
-use moneta_kit::{client::Call, problem::Problem};
-use moneta_model_store::registry::VersionId;
+use moneta_kit::client::Call;
 use moneta_types::Cause;
 
 /// What a replay found.
@@ -36,27 +35,24 @@ pub async fn replay(advisor: &Advisor, stored: &StoredDecision) -> Result<Replay
     let recorded = &stored.record;
     let pinned = &recorded.inputs.models;
     for model in pinned {
-        let version: VersionId = model
-            .version
-            .parse()
-            .map_err(|_| Problem::invalid("models.version", &model.version, "a version of the registry"))?;
-        advisor.models.ensure_loaded(&model.name, &version).await?;
+        advisor.models.ensure_pinned(model).await?;
     }
     let call = Call::service(&advisor.ctx, Cause::new(recorded.decision_id.uuid()));
     let pinned_view = advisor.store.view(&recorded.inputs.market_view).await?;
     let market =
         Market::load(&advisor.ctx.directory, &call, &advisor.config, Some(pinned_view.date)).await?;
-    let view = market.view(&advisor.models, &Versions::pinned(pinned)).await?;
-    let mut found = differences(&serde_json::to_value(&pinned_view)?, &serde_json::to_value(&view)?)
+    let day = market.day(&advisor.models, &Versions::pinned(pinned)).await?;
+    let view = &day.view;
+    let mut found = differences(&serde_json::to_value(&pinned_view)?, &serde_json::to_value(view)?)
         .into_iter()
         .map(|difference| format!("market view {difference}"))
         .collect::<Vec<_>>();
 
-    let mut computed = DecisionRecord { results: decide(&recorded.inputs, &view)?, ..recorded.clone() };
-    computed.inputs.market_view = view_digest(&view)?;
+    let mut computed = DecisionRecord { results: decide(&recorded.inputs, view)?, ..recorded.clone() };
+    computed.inputs.market_view = day.digest.clone();
     computed.inputs.models = view.models.clone();
     computed.inputs.feature_manifest = view.feature_manifest.clone();
-    advisor.tail_risk_of(&market, &recorded.inputs, &view, &mut computed.results).await?;
+    advisor.tail_risk_of(&day, &recorded.inputs, &mut computed.results).await?;
     computed.results.outcome = recorded.results.outcome.clone();
     computed.results.rule_pack = recorded.results.rule_pack.clone();
     computed.results.verdicts = recorded.results.verdicts.clone();

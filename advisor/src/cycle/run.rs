@@ -1,14 +1,15 @@
 //! Runs a cycle against the neighbouring services and keeps its decision.
 use super::{
-    DecisionRecord, Inputs, MandateTerms, MarketView, Parameters, Position, Profile, Results, SCHEMA, Snapshot, Trigger,
-    Verdict, decide, digest, explanation, fraction, proposal_digest, record::TargetWeight, summary, weights_after,
+    DecisionRecord, Inputs, MandateTerms, Parameters, Position, Profile, Results, SCHEMA, Snapshot, Trigger, Verdict,
+    autonomy, decide, digest, explanation, fraction, proposal_digest, summary, weights_after,
 };
 use crate::{
     Advisor, Result,
-    mandate::{Autonomy, Mandate},
-    market::Market,
+    mandate::Autonomy,
+    execution::under_way,
+    market::Day,
     recommendation::{Recommendation, Status},
-    store::{Slice, Store, StoredDecision},
+    store::{Store, StoredDecision},
 };
 use moneta_contracts::{
     common,
@@ -22,9 +23,9 @@ use moneta_kit::{
     client::Call,
     problem::{Problem, parse, parse_date, parse_decimal},
 };
-use moneta_types::{Cause, Currency, DecisionId, EventId, Money, PortfolioId, Quantity, RecommendationId, UserId};
+use moneta_types::{Cause, Currency, DecisionId, Money, PortfolioId, Quantity, RecommendationId, UserId};
 use rust_decimal::Decimal;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// One cycle: for which portfolio, why, and because of what.
 #[derive(Debug, Clone)]
@@ -33,10 +34,15 @@ pub struct Cycle {
     pub portfolio: PortfolioView,
     /// What called for it.
     pub trigger: Trigger,
-    /// Ids derive from it.
+    /// Ids derive from it: the same cause again finds the decision that it led to before.
     pub cause: Cause,
-    /// The event that is recorded as taken in with the decision, if an event caused it.
-    pub event: Option<EventId>,
+}
+
+impl Cycle {
+    /// The id of the decision that a cause leads to for a portfolio.
+    pub fn decision_id(cause: Cause, portfolio: PortfolioId) -> DecisionId {
+        DecisionId::from_uuid(cause.derive(&format!("decision/{portfolio}")))
+    }
 }
 
 /// What a cycle came to.
@@ -49,17 +55,22 @@ pub struct Outcome {
 }
 
 impl Advisor {
-    /// Runs a cycle and keeps decision, recommendation and events in one transaction. `None` when the event was taken in
-    /// before.
-    pub async fn run_cycle(&self, cycle: &Cycle) -> Result<Option<Outcome>> {
+    /// Runs a cycle and keeps decision, recommendation and events in one transaction. A cause that led to a decision
+    /// before gives that one again, with its recommendation as it stands now.
+    pub async fn run_cycle(&self, cycle: &Cycle) -> Result<Outcome> {
         let portfolio_id: PortfolioId = parse("portfolio_id", &cycle.portfolio.portfolio_id)?;
         let owner_id: UserId = parse("owner_id", &cycle.portfolio.owner_id)?;
         let call = Call::for_user(&self.ctx, owner_id, cycle.cause);
-        let (view, view_digest) = self.market_view().await?;
-        let inputs = self.inputs(cycle, &call, &view, &view_digest).await?;
-        let decision_id = DecisionId::from_uuid(cycle.cause.derive(&format!("decision/{portfolio_id}")));
-        let mut results = decide(&inputs, &view)?;
-        self.tail_risk_of(&*self.market().await?, &inputs, &view, &mut results).await?;
+        let decision_id = Cycle::decision_id(cycle.cause, portfolio_id);
+        if let Some(outcome) = self.outcome(decision_id).await? {
+            // A crash may have come between the decision and the target.
+            self.set_target(&call, &outcome).await?;
+            return Ok(outcome);
+        }
+        let day = self.today().await?;
+        let inputs = self.inputs(cycle, &call, &day).await?;
+        let mut results = decide(&inputs, &day.view)?;
+        self.tail_risk_of(&day, &inputs, &mut results).await?;
         let allowed = self.add_verdicts(&call, decision_id, &inputs, &mut results).await?;
         results.outcome = match (results.trades.is_empty(), allowed) {
             (true, _) => "no_action",
@@ -79,17 +90,25 @@ impl Advisor {
             inputs,
             results,
         };
-        let target = record.results.target.clone();
-        let outcome = self.keep(cycle, record, &view).await?;
-        if outcome.as_ref().is_some_and(|outcome| outcome.recommendation.is_some()) {
-            self.set_target(&call, portfolio_id, &target).await?;
-        }
+        let outcome = self.keep(cycle, record, &day).await?;
+        self.set_target(&call, &outcome).await?;
         Ok(outcome)
     }
 
+    /// What a decision came to, if it was made.
+    pub(crate) async fn outcome(&self, decision: DecisionId) -> Result<Option<Outcome>> {
+        let Some(decision) = self.store.decision(decision).await? else { return Ok(None) };
+        let recommendation = match decision.recommendation {
+            Some(id) => self.store.recommendation(id).await?,
+            None => None,
+        };
+        Ok(Some(Outcome { decision, recommendation }))
+    }
+
     /// The inputs of a cycle, read from portfolio, user and the mandate.
-    async fn inputs(&self, cycle: &Cycle, call: &Call, view: &MarketView, view_digest: &str) -> Result<Inputs> {
-        let snapshot = snapshot(&cycle.portfolio, view)?;
+    async fn inputs(&self, cycle: &Cycle, call: &Call, day: &Day) -> Result<Inputs> {
+        let view = &day.view;
+        let snapshot = snapshot(&cycle.portfolio, day)?;
         let mandate = self.mandate_of(snapshot.portfolio_id, snapshot.owner_id, snapshot.currency).await?;
         let mut user = self.ctx.directory.user();
         let user_id = snapshot.owner_id.to_string();
@@ -136,36 +155,24 @@ impl Advisor {
                 max_weight: mandate.max_weight,
             },
             profile,
-            market_view: view_digest.to_owned(),
+            market_view: day.digest.clone(),
             models: view.models.clone(),
             feature_manifest: view.feature_manifest.clone(),
             snapshot,
         })
     }
 
-    /// The mandate in force, or the defaults.
-    pub async fn mandate_of(&self, portfolio: PortfolioId, owner: UserId, currency: Currency) -> Result<Mandate> {
-        Ok(self
-            .store
-            .mandate(portfolio)
-            .await?
-            .unwrap_or_else(|| Mandate::default_for(portfolio, owner, currency)))
-    }
-
     /// Tail risk of the portfolio after the trades, from the risk model and the market that the view was made from.
     pub(super) async fn tail_risk_of(
         &self,
-        market: &Market,
+        day: &Day,
         inputs: &Inputs,
-        view: &MarketView,
         results: &mut Results,
     ) -> Result<()> {
-        let weights = weights_after(inputs, view, &results.trades);
-        let names: Vec<String> = view.symbols.iter().map(ToString::to_string).collect();
+        let weights = weights_after(inputs, &day.view, &results.trades);
         let version = inputs.models.iter().find(|model| model.name == moneta_models::risk::MODEL);
-        let returns = market.returns(&view.symbols)?;
-        let risk =
-            self.models.tail_risk(version.map(|model| model.version.as_str()), &names, &returns, &weights).await?;
+        let version = version.map(|model| model.version.as_str());
+        let risk = self.models.tail_risk(version, &day.names, &day.returns, &weights).await?;
         results.value_at_risk_95 = fraction(risk.value_at_risk_95);
         results.expected_shortfall_95 = fraction(risk.expected_shortfall_95);
         Ok(())
@@ -223,7 +230,7 @@ impl Advisor {
         Ok(answer.allowed)
     }
 
-    async fn keep(&self, cycle: &Cycle, record: DecisionRecord, view: &Arc<MarketView>) -> Result<Option<Outcome>> {
+    async fn keep(&self, cycle: &Cycle, record: DecisionRecord, day: &Day) -> Result<Outcome> {
         let text = record.canonical()?;
         let recommendation = self.recommendation_of(cycle, &record)?;
         let decision = StoredDecision {
@@ -233,25 +240,22 @@ impl Advisor {
             record,
         };
         let snapshot = &decision.record.inputs.snapshot;
-        let open = self
-            .store
-            .recommendations(Some(snapshot.portfolio_id), None, Some(Status::Open), Slice::newest(50))
-            .await?;
         let clock = &self.ctx.clock;
         let mut tx = self.store.begin().await?;
-        if let Some(event) = cycle.event
-            && !tx.first_time("advisor/cycle", event).await?
-        {
-            return Ok(None);
+        if !Store::keep_decision(&mut tx, &decision).await? {
+            tx.rollback().await?;
+            let kept = self.outcome(decision.record.decision_id).await?;
+            return Ok(kept.ok_or_else(|| Problem::not_found("decision", decision.record.decision_id))?);
         }
-        Store::keep_view(&mut tx, &decision.record.inputs.market_view, view).await?;
-        Store::keep_decision(&mut tx, &decision).await?;
+        // The snapshot knows nothing of orders that are out: a proposal made beside them would order the same again.
+        if !Store::standing(&mut tx, snapshot.portfolio_id, Status::Executing).await?.is_empty() {
+            return Err(under_way());
+        }
+        Store::keep_view(&mut tx, &day.digest, day.view.date, &day.canonical).await?;
         Store::keep_review(&mut tx, snapshot.portfolio_id, snapshot.valued_on).await?;
-        for mut item in open {
-            // A decision takes the place of every proposal before it: the client never sees two that contradict.
-            Store::move_to(&mut tx, &mut item, Status::Superseded, "a newer decision took its place").await?;
-            tx.publish(&closed(&item), cycle.cause, clock).await?;
-        }
+        // A decision takes the place of every proposal before it: the client never sees two that contradict.
+        let why = "a newer decision took its place";
+        self.close_open(&mut tx, snapshot.portfolio_id, Status::Superseded, why, cycle.cause, |_| true).await?;
         tx.publish(
             &DecisionMade {
                 decision_id: decision.record.decision_id,
@@ -292,8 +296,8 @@ impl Advisor {
             .await?;
         }
         tx.commit().await?;
-        metrics_of(&decision);
-        Ok(Some(Outcome { decision, recommendation }))
+        log_of(&decision);
+        Ok(Outcome { decision, recommendation })
     }
 
     fn recommendation_of(&self, cycle: &Cycle, record: &DecisionRecord) -> Result<Option<Recommendation>> {
@@ -310,7 +314,7 @@ impl Advisor {
             decision_id: record.decision_id,
             status: Status::Open,
             status_reason: String::new(),
-            autonomy: inputs.mandate.autonomy.clone(),
+            autonomy: autonomy(inputs, &record.results).to_owned(),
             summary: summary(inputs, &record.results, record.trigger),
             proposal_digest: proposal_digest(snapshot, &record.results.trades)?,
             portfolio_version: snapshot.version,
@@ -324,10 +328,16 @@ impl Advisor {
     }
 
     /// Tells the portfolio what it is aimed at, so that page and drift speak of the same target.
-    async fn set_target(&self, call: &Call, portfolio: PortfolioId, target: &[TargetWeight]) -> Result<()> {
+    async fn set_target(&self, call: &Call, outcome: &Outcome) -> Result<()> {
+        if !outcome.recommendation.as_ref().is_some_and(|item| item.status == Status::Open) {
+            return Ok(());
+        }
+        let record = &outcome.decision.record;
         let request = SetTargetRequest {
-            portfolio_id: portfolio.to_string(),
-            target: target
+            portfolio_id: record.inputs.snapshot.portfolio_id.to_string(),
+            target: record
+                .results
+                .target
                 .iter()
                 .map(|weight| common::Weight {
                     symbol: weight.symbol.to_string(),
@@ -352,7 +362,7 @@ pub(crate) fn closed(item: &Recommendation) -> RecommendationClosed {
     }
 }
 
-fn metrics_of(decision: &StoredDecision) {
+fn log_of(decision: &StoredDecision) {
     tracing::info!(
         decision = %decision.record.decision_id,
         outcome = decision.record.results.outcome,
@@ -373,8 +383,16 @@ fn questionnaire_missing(status: tonic::Status) -> crate::Error {
 }
 
 /// The snapshot of a portfolio at the view's prices.
-pub(crate) fn snapshot(portfolio: &PortfolioView, view: &MarketView) -> Result<Snapshot> {
+pub(crate) fn snapshot(portfolio: &PortfolioView, day: &Day) -> Result<Snapshot> {
+    let view = &day.view;
     let currency: Currency = parse("currency", &portfolio.currency)?;
+    if currency != day.currency {
+        return Err(Problem::precondition(
+            "currency_not_supported",
+            format!("the portfolio is kept in {currency} and the market's prices are in {}; Moneta converts nothing", day.currency),
+        )
+        .into());
+    }
     let cash = convert::money("cash", portfolio.cash.clone())?;
     let mut holdings = portfolio
         .holdings

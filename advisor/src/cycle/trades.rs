@@ -88,8 +88,42 @@ pub fn plan(
     }
     sales.sort_by(|a, b| a.symbol.cmp(&b.symbol));
     purchases.sort_by(|a, b| a.symbol.cmp(&b.symbol));
+    let purchases = affordable(snapshot, &sales, purchases, parameters)?;
     sales.extend(purchases);
     Ok(sales)
+}
+
+/// The purchases that the cash and the proceeds of the sales pay for, half of the cash that should stay left over. Sales
+/// that were cut or may not be made leave less than the weights counted on; every purchase then shrinks alike.
+fn affordable(
+    snapshot: &Snapshot,
+    sales: &[PlannedTrade],
+    purchases: Vec<PlannedTrade>,
+    parameters: &Parameters,
+) -> moneta_types::Result<Vec<PlannedTrade>> {
+    let value = snapshot.value.amount();
+    let stays = value * decimal(parameters.limits.min_cash) / Decimal::TWO;
+    let proceeds: Decimal =
+        sales.iter().map(|sale| sale.estimated_value.amount() - sale.estimated_cost.amount()).sum();
+    let needed: Decimal =
+        purchases.iter().map(|buy| buy.estimated_value.amount() + buy.estimated_cost.amount()).sum();
+    let budget = (snapshot.cash.amount() + proceeds - stays).max(Decimal::ZERO);
+    if needed <= budget {
+        return Ok(purchases);
+    }
+    let smallest = value * decimal(parameters.min_trade);
+    let share = budget / needed;
+    let mut smaller = Vec::with_capacity(purchases.len());
+    for purchase in purchases {
+        let quantity = shares(purchase.estimated_value.amount() * share, purchase.reference_price)?;
+        let estimated_value = purchase.reference_price.value_of(quantity, snapshot.currency)?;
+        if !quantity.is_positive() || estimated_value.amount() < smallest {
+            continue;
+        }
+        let estimated_cost = estimated_value.times(decimal(parameters.cost_bp / 10_000.0))?;
+        smaller.push(PlannedTrade { quantity, estimated_value, estimated_cost, ..purchase });
+    }
+    Ok(smaller)
 }
 
 fn shares(value: Decimal, price: Price) -> moneta_types::Result<Quantity> {
@@ -144,6 +178,20 @@ mod tests {
     fn a_change_below_the_smallest_size_is_left_out() {
         let snapshot = snapshot("50000", &[("AAA", "100", "500")]);
         assert!(plan(&snapshot, &[aim("AAA", "500", "0.5005")], &parameters(), large()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn purchases_shrink_to_what_the_cash_and_the_sales_pay_for() {
+        let snapshot = snapshot("10000", &[("AAA", "100", "900")]);
+        let cap = Money::parse("20000", Currency::Usd).unwrap();
+        let aims = [aim("AAA", "900", "0"), aim("BBB", "100", "0.2"), aim("CCC", "50", "0.2")];
+        let trades = plan(&snapshot, &aims, &parameters(), cap).unwrap();
+        let total = |side: Side| -> Decimal {
+            trades.iter().filter(|trade| trade.side == side).map(|trade| trade.estimated_value.amount()).sum()
+        };
+        assert!(total(Side::Sell) <= cap.amount());
+        assert!(total(Side::Buy) > Decimal::from(28_000), "{}", total(Side::Buy));
+        assert!(total(Side::Buy) < snapshot.cash.amount() + total(Side::Sell));
     }
 
     #[test]

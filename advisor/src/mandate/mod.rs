@@ -1,8 +1,8 @@
 //! The mandate: what the agent may do for a portfolio. Versions are immutable; the newest is in force.
-use crate::Error;
-use moneta_contracts::advisor as pb;
+use crate::{Advisor, Error, Result, recommendation::Status, store::Store};
+use moneta_contracts::{advisor as pb, events::MandateChanged};
 use moneta_kit::problem::{Problem, one_of, parse};
-use moneta_types::{Currency, Money, PortfolioId, Symbol, Timestamp, UserId};
+use moneta_types::{Cause, Currency, Money, PortfolioId, Symbol, Timestamp, UserId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +101,7 @@ impl Mandate {
     /// The terms that a request asks for, checked; version and time are set by the store.
     pub fn from_request(message: pb::Mandate, owner_id: UserId, currency: Currency) -> Result<Self, Error> {
         let fraction = |field: &str, text: &str, most: Decimal| -> Result<Decimal, Problem> {
-            let value: Decimal = Decimal::from_str_exact(text)
+            let value = Decimal::from_str_exact(text)
                 .map_err(|_| Problem::invalid(field, text, "a decimal fraction such as 0.25"))?;
             if value <= Decimal::ZERO || value > most {
                 return Err(Problem::invalid(field, text, &format!("above 0, at most {most}")));
@@ -139,6 +139,33 @@ impl Mandate {
             pause_reason: message.pause_reason.chars().take(500).collect(),
             updated: Timestamp::EPOCH,
         })
+    }
+}
+
+impl Advisor {
+    /// The mandate in force, or the defaults.
+    pub(crate) async fn mandate_of(&self, id: PortfolioId, owner: UserId, currency: Currency) -> Result<Mandate> {
+        let set = self.store.mandate(id).await?;
+        Ok(set.unwrap_or_else(|| Mandate::default_for(id, owner, currency)))
+    }
+
+    /// Puts a version of a mandate into force and tells of it. Proposals that were computed under another one lapse with
+    /// it, so that nothing is carried out on terms that no longer hold.
+    pub(crate) async fn put_mandate(&self, mandate: &Mandate, cause: Cause) -> Result<()> {
+        let event = MandateChanged {
+            portfolio_id: mandate.portfolio_id,
+            owner_id: mandate.owner_id,
+            version: mandate.version,
+            autonomy: mandate.autonomy.as_str().to_owned(),
+            paused: mandate.paused,
+        };
+        let why = "the mandate changed after it was computed";
+        let mut tx = self.store.begin().await?;
+        Store::keep_mandate(&mut tx, mandate).await?;
+        self.close_open(&mut tx, mandate.portfolio_id, Status::Lapsed, why, cause, |_| true).await?;
+        tx.publish(&event, cause.part("mandate"), &self.ctx.clock).await?;
+        tx.commit().await?;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Recommendations: what was proposed to whom, bound to the exact proposal, and what became of it.
 use crate::cycle::{DecisionRecord, PlannedTrade};
 use moneta_contracts::{advisor as pb, common};
-use moneta_types::{DecisionId, OrderId, PortfolioId, RecommendationId, Timestamp, UserId};
+use moneta_types::{DecisionId, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Where a recommendation stands.
@@ -14,7 +14,7 @@ pub enum Status {
     Approved,
     /// The client declined.
     Declined,
-    /// Its time, the prices or the parameters ran away from it.
+    /// Its time, the prices or the parameters ran away from it, or it was stopped before every order was sent.
     Lapsed,
     /// Orders are under way.
     Executing,
@@ -58,7 +58,7 @@ impl Status {
             (self, next),
             (Self::Open, Self::Approved | Self::Declined | Self::Lapsed | Self::Superseded)
                 | (Self::Approved, Self::Executing | Self::Lapsed)
-                | (Self::Executing, Self::Executed)
+                | (Self::Executing, Self::Executed | Self::Lapsed)
         )
     }
 
@@ -101,8 +101,28 @@ pub struct Recommendation {
     pub expires: Timestamp,
     /// Optimistic lock.
     pub version: u64,
-    /// The orders that carry it out: index of the trade, order.
-    pub orders: Vec<(usize, OrderId)>,
+    /// The orders that carry it out, by trade.
+    pub orders: Vec<PlannedOrder>,
+}
+
+/// An order as it was written down before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedOrder {
+    /// Index of the trade in the decision record.
+    pub trade: usize,
+    /// How much is ordered; at most what was proposed.
+    pub quantity: Quantity,
+    /// The order, once trading has taken it.
+    pub order: Option<OrderId>,
+    /// Why it is not sent, if so.
+    pub refusal: String,
+}
+
+impl PlannedOrder {
+    /// Whether nothing more is to be sent for it.
+    pub const fn is_sent(&self) -> bool {
+        self.order.is_some() || !self.refusal.is_empty()
+    }
 }
 
 impl Recommendation {
@@ -118,7 +138,7 @@ impl Recommendation {
             autonomy: self.autonomy.clone(),
             summary: self.summary.clone(),
             explanation: results.explanation.clone(),
-            trades: results.trades.iter().map(|trade| trade_message(trade)).collect(),
+            trades: results.trades.iter().map(trade_message).collect(),
             verdicts: results
                 .verdicts
                 .iter()
@@ -138,7 +158,7 @@ impl Recommendation {
             expected_benefit: results.expected_benefit.to_string(),
             total_cost: Some(results.total_cost.into()),
             status_reason: self.status_reason.clone(),
-            order_ids: self.orders.iter().map(|(_, order)| order.to_string()).collect(),
+            order_ids: self.orders.iter().filter_map(|planned| planned.order).map(|order| order.to_string()).collect(),
         }
     }
 }

@@ -156,6 +156,14 @@ impl Read for u32 {
     }
 }
 
+impl Read for Value {
+    const ALLOWED: &'static str = "any JSON";
+
+    fn read(_: &str, value: Value) -> Result<Self, Problem> {
+        Ok(value)
+    }
+}
+
 impl<T: Read> Read for Option<T> {
     const ALLOWED: &'static str = T::ALLOWED;
 

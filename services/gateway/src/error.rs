@@ -67,7 +67,7 @@ impl Error {
     }
 
     /// As it is written; `instance` is the path of the request.
-    pub fn details(&self, instance: &str) -> ProblemDetails {
+    pub(crate) fn details(&self, instance: &str) -> ProblemDetails {
         let status = self.status();
         ProblemDetails {
             kind: format!("https://moneta.example/problems/{}", self.code()),
@@ -130,7 +130,7 @@ impl From<tonic::Status> for Error {
 }
 
 impl IntoResponse for Error {
-    /// The error travels as an extension; [`crate::http::finish`] writes it, because it knows the path.
+    /// The error travels as an extension; [`crate::edge::finish`] writes it, because it knows the path.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);

@@ -224,6 +224,14 @@ impl Config {
         Ok(config)
     }
 
+    /// The same with the values of a file under everything else: what a data directory was made with.
+    pub fn over_file(self, path: &Path) -> Result<Self> {
+        std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        let config = Self { figment: self.figment.join(Toml::file_exact(path)) };
+        config.global()?;
+        Ok(config)
+    }
+
     /// From the text of a `moneta.toml`, without the environment.
     pub fn from_toml(text: &str) -> Result<Self> {
         let config = Self { figment: Figment::new().merge(Toml::string(text)) };

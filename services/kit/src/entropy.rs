@@ -39,6 +39,6 @@ pub fn jitter(most: Duration) -> Duration {
 }
 
 /// Waits for real time to pass; back-off between attempts is the only use.
-pub(crate) async fn pause(duration: Duration) {
+pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }

@@ -6,6 +6,7 @@ use crate::{
     identity::Tokens,
     keys::KeyRing,
     problem::Problem,
+    runner::Purpose,
     store::{Db, Migration},
 };
 use futures::future::BoxFuture;
@@ -74,6 +75,8 @@ pub struct ServiceContext {
     pub keys: KeyRing,
     /// Seed of everything that is random and not secret.
     pub seed: u64,
+    /// Whether it is to work, or only to be asked beside a process that works.
+    pub purpose: Purpose,
 }
 
 /// An HTTP listener of a service.

@@ -74,6 +74,9 @@ pub enum Error {
     /// The object store failed.
     #[error(transparent)]
     Objects(#[from] object_store::Error),
+    /// The feature pipeline refused the stored bars.
+    #[error(transparent)]
+    Features(#[from] moneta_feature_pipeline::Error),
     /// Polars failed on our own file.
     #[error(transparent)]
     Polars(#[from] PolarsError),

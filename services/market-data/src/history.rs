@@ -3,14 +3,19 @@
 //! The database says which object is current on every read, so an import by another process is seen at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
-use moneta_types::{Date, Symbol};
+use moneta_feature_pipeline::Bar;
+use moneta_feature_pipeline::polars::prelude::DataFrame;
+use moneta_kit::store::Db;
+use moneta_types::{Date, Price, Symbol};
+use rust_decimal::prelude::ToPrimitive as _;
 use tokio::sync::Mutex;
 
 use crate::bar::Series;
 use crate::error::{Error, Result};
-use crate::objects::{Objects, StoredSeries};
+use crate::objects::{self, Objects, StoredSeries};
 use crate::store::Store;
 
 /// What was read, with the digest of the object it was read from.
@@ -72,4 +77,31 @@ impl History {
         cache.insert(record.symbol.clone(), (record.sha256.clone(), series.clone()));
         Ok(series)
     }
+}
+
+/// Every stored series as one frame of bars, for features over the whole history.
+///
+/// # Errors
+/// [`Error::Damaged`] when stored bytes are not what was written; [`Error::Store`], [`Error::Objects`], [`Error::Polars`].
+pub async fn bars_frame(db: Db, data_dir: &Path) -> Result<DataFrame> {
+    let history = History::new(Store::new(db), Objects::local(&data_dir.join(objects::FOLDER))?);
+    let all = history.all().await?;
+    let float = |price: Price| price.value().to_f64().unwrap_or(f64::NAN);
+    let rows: Vec<(&str, Bar)> = all
+        .iter()
+        .flat_map(|(symbol, series)| series.all().iter().map(move |bar| (symbol.as_str(), bar)))
+        .map(|(symbol, bar)| {
+            let row = Bar {
+                date: bar.date,
+                open: Some(float(bar.open)),
+                high: Some(float(bar.high)),
+                low: Some(float(bar.low)),
+                close: float(bar.close),
+                adj_close: float(bar.adj_close),
+                volume: (bar.volume > 0).then_some(bar.volume as f64),
+            };
+            (symbol, row)
+        })
+        .collect();
+    Ok(moneta_feature_pipeline::frame::bars_frame(&rows)?)
 }

@@ -27,6 +27,7 @@ use moneta_types::Symbol;
 
 pub use config::{Config, Replay};
 pub use error::{Error, Result};
+pub use history::bars_frame;
 pub use instrument::{Instrument, Kind};
 
 use crate::falls::FallRule;

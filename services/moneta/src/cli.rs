@@ -207,6 +207,9 @@ pub enum Models {
         /// Only say what would be removed.
         #[arg(long)]
         dry_run: bool,
+        /// Also remove versions that were never promoted, but for the newest so many of each model.
+        #[arg(long)]
+        keep: Option<u32>,
         #[command(flatten)]
         common: Common,
     },

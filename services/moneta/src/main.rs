@@ -24,6 +24,9 @@ pub const SERVICES: &[moneta_kit::service::ServiceDef] = &[
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    // Candle multiplies matrices on rayon's global pool, and its threads would spin for work that our small networks do
+    // not have. Nothing else uses that pool; it can be built once only, which is here.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -19,8 +19,7 @@ pub fn load(common: &Common) -> Result<Config> {
     if !own.is_file() {
         return Ok(config);
     }
-    let base = Config::load_under(&own, config)?;
-    Ok(base)
+    Ok(config.over_file(&own)?)
 }
 
 /// The data directory, which must exist.

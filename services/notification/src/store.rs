@@ -4,7 +4,7 @@ mod market;
 mod notifications;
 mod preferences;
 
-pub use deliveries::Due;
+pub use deliveries::{Attempt, Due};
 pub use market::{MarketFall, Valuation};
 
 use crate::Result;

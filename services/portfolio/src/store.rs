@@ -201,15 +201,33 @@ pub async fn closes(reader: &mut Reader<'_>) -> Result<Closes> {
 
 /// Keeps the closes of a day, unless later ones are known.
 pub async fn save_closes(tx: &mut Tx, date: Date, bars: &[Bar]) -> Result<()> {
-    for bar in bars {
-        tx.execute(
-            "INSERT INTO closes (symbol, date, close) VALUES ($1, $2, $3) ON CONFLICT (symbol) DO UPDATE \
+    for bars in bars.chunks(ROWS) {
+        let mut args = Args::new();
+        for bar in bars {
+            args.push(&bar.symbol);
+            args.push(&date);
+            args.push(&bar.close);
+        }
+        let sql = format!(
+            "INSERT INTO closes (symbol, date, close) VALUES {} ON CONFLICT (symbol) DO UPDATE \
              SET date = excluded.date, close = excluded.close WHERE excluded.date >= closes.date",
-            args![bar.symbol, date, bar.close],
-        )
-        .await?;
+            placeholders(bars.len(), 3)
+        );
+        tx.execute(&sql, args).await?;
     }
     Ok(())
+}
+
+/// Most rows written by one statement.
+const ROWS: usize = 100;
+
+/// "($1, $2), ($3, $4)" for two rows of two columns.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let numbers: Vec<String> = (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", numbers.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Keeps the price of an execution for an instrument that has no close yet, so that whatever is held can be valued.

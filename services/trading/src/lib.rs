@@ -16,7 +16,7 @@ mod view;
 pub use config::Config;
 pub use error::{Error, Result};
 
-use broker::paper::PaperBroker;
+use broker::{Broker, paper::PaperBroker};
 use desk::Desk;
 use moneta_contracts::trading::trading_server::TradingServer;
 use moneta_kit::{
@@ -34,11 +34,20 @@ pub const SERVICE: ServiceDef = ServiceDef {
 };
 
 async fn build(context: ServiceContext) -> Result<Service, StartError> {
+    build_with(context, |paper, _| paper).await
+}
+
+/// Builds the service with something between the desk and the paper broker, such as a line that fails.
+pub async fn build_with(
+    context: ServiceContext,
+    line: impl FnOnce(Arc<PaperBroker>, &ServiceContext) -> Arc<dyn Broker> + Send,
+) -> Result<Service, StartError> {
     let config: Config = context.config.section("trading")?;
     let (db, clock) = (context.db.clone(), context.clock.clone());
     let paper = Arc::new(PaperBroker::new(db, clock, config.broker.clone(), context.seed));
     let hold = context.quiet.hold();
-    let desk = Desk::new(context, config, paper.clone());
+    let broker = line(paper.clone(), &context);
+    let desk = Desk::new(context, config, broker);
     let starting = desk.clone();
     Ok(Service::new()
         .grpc(TradingServer::new(service::Service::new(desk.clone())))

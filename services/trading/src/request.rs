@@ -44,8 +44,9 @@ impl Parsed {
         };
         let time_in_force = match request.time_in_force.as_str() {
             "" => TimeInForce::Day,
-            name => TimeInForce::named(name)
-                .ok_or_else(|| Problem::invalid("time_in_force", name, "one of day, gtc"))?,
+            name => {
+                TimeInForce::named(name).ok_or_else(|| Problem::invalid("time_in_force", name, "one of day, gtc"))?
+            }
         };
         let origin = Origin::named(&request.origin).ok_or_else(|| {
             Problem::invalid("origin", &request.origin, "one of self_directed, recommendation, agent")
@@ -73,8 +74,7 @@ impl Parsed {
             recommendation,
             proposal_digest: request.proposal_digest,
             decision: optional::<DecisionId>("decision_id", &request.decision_id)?,
-            expected_price: convert::optional_price("expected_price", request.expected_price)
-                .map_err(Problem::from)?,
+            expected_price: convert::optional_price("expected_price", request.expected_price).map_err(Problem::from)?,
             warning_acknowledged: request.warning_acknowledged,
             key: request.idempotency_key,
         })

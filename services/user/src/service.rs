@@ -47,8 +47,8 @@ impl User for Face {
     }
 
     async fn provision_account(&self, request: Request<pb::ProvisionAccountRequest>) -> Answer<pb::Account> {
-        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
-        Ok(Response::new(self.app.provision(&caller, request.into_inner(), cause).await?.into()))
+        let caller = caller(&request)?.clone();
+        Ok(Response::new(self.app.provision(&caller, request.into_inner()).await?.into()))
     }
 
     async fn list_investors(&self, request: Request<pb::ListInvestorsRequest>) -> Answer<pb::ListInvestorsResponse> {

@@ -31,7 +31,7 @@ impl Turn<'_> {
     }
 
     pub(super) async fn explain_decision(&self) -> Result<Reply> {
-        let decisions = self.advisor.store.decisions(None, Some(self.user), Slice::newest(1)).await?;
+        let decisions = self.advisor.store.decisions(None, Some(self.user), (None, None), Slice::newest(1)).await?;
         let Some(decision) = decisions.first() else {
             return Ok(Reply::say("No decision has been made for your portfolio yet."));
         };
@@ -82,17 +82,14 @@ impl Turn<'_> {
 
     pub(super) async fn carry_out_approval(&self, id: &str, digest: &str) -> Result<Reply> {
         let item = self.own_recommendation(id).await?;
-        match self.advisor.approve(item, digest, self.cause).await {
-            Ok(item) => Ok(Reply::say(format!(
-                "Approved. {} of the orders are on their way; they are worked when the market next opens.",
-                item.orders.len()
-            ))
-            .figure("orders sent", item.orders.len(), "advisor.Approve")),
-            Err(crate::Error::Problem(problem)) => {
-                Ok(Reply::refuse("not_permitted", format!("That was not possible: {}.", problem.message)))
-            }
-            Err(error) => Err(error),
-        }
+        let item = self.advisor.approve(item, digest, self.cause).await?;
+        let sent = item.orders.iter().filter(|planned| planned.order.is_some()).count();
+        let trades = self.advisor.record_of(&item).await?.results.trades.len();
+        Ok(Reply::say(format!(
+            "Approved. {sent} of {trades} orders are on their way and are worked when the market next opens; purchases that \
+             need the proceeds of sales follow them.",
+        ))
+        .figure("orders sent", sent, "advisor.Approve"))
     }
 
     pub(super) async fn carry_out_decline(&self, id: &str) -> Result<Reply> {

@@ -41,7 +41,8 @@ impl Turn<'_> {
     }
 
     pub(super) async fn outlook(&self) -> Result<Reply> {
-        let (view, _) = self.advisor.market_view().await?;
+        let day = self.advisor.today().await?;
+        let view = &day.view;
         let asked = self.entities.symbols();
         let rows: Vec<usize> = match asked.first() {
             Some(symbol) => view.symbols.iter().position(|known| known.as_str() == *symbol).into_iter().collect(),
@@ -50,11 +51,11 @@ impl Turn<'_> {
         let caution = "Nobody knows where prices will go: these are ranges from a model, not promises.";
         let Some(&row) = rows.first() else {
             let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
-            let snapshot = snapshot(&portfolio, &view)?;
+            let snapshot = snapshot(&portfolio, &day)?;
             if snapshot.holdings.is_empty() {
                 return Ok(Reply::say("Your portfolio is all cash, so there is nothing to forecast."));
             }
-            let risk = crate::agent::present_volatility(&snapshot, &view);
+            let risk = crate::agent::present_volatility(&snapshot, view);
             return Ok(Reply::say(format!(
                 "I do not forecast where your portfolio will go, only how much it may move: its forecast volatility is {} a \
                  year. {caution}",
@@ -86,9 +87,10 @@ impl Turn<'_> {
         let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
         let request = GetQuestionnaireRequest { user_id: self.user.to_string(), version: 0 };
         let profile = self.advisor.ctx.directory.user().get_questionnaire(self.call.request(request)).await?.into_inner();
-        let (view, _) = self.advisor.market_view().await?;
-        let snapshot = snapshot(&portfolio, &view)?;
-        let risk = if snapshot.value.is_positive() { crate::agent::present_volatility(&snapshot, &view) } else { 0.0 };
+        let day = self.advisor.today().await?;
+        let view = &day.view;
+        let snapshot = snapshot(&portfolio, &day)?;
+        let risk = if snapshot.value.is_positive() { crate::agent::present_volatility(&snapshot, view) } else { 0.0 };
         let ceiling: Decimal = profile.volatility_ceiling.parse().unwrap_or_default();
         let now = fraction(risk);
         let text = format!(
@@ -113,16 +115,17 @@ impl Turn<'_> {
             Err(reply) => return Ok(reply),
         };
         let preview = self.preview(&intent).await?;
-        let (view, _) = self.advisor.market_view().await?;
-        let snapshot = snapshot(&portfolio, &view)?;
+        let day = self.advisor.today().await?;
+        let view = &day.view;
+        let snapshot = snapshot(&portfolio, &day)?;
         let value = intent.price.value_of(intent.quantity, snapshot.currency)?;
         let cost = preview.estimated_cost.clone().map_or(Ok(Money::zero(snapshot.currency)), |cost| {
             convert::money("estimated_cost", Some(cost))
         })?;
         let signed = if side == "sell" { value } else { value.negated()? };
         let cash = snapshot.cash.checked_add(signed)?.checked_sub(cost)?;
-        let before = crate::agent::present_volatility(&snapshot, &view);
-        let after = risk_with(&snapshot, &view, &intent.symbol, if side == "sell" { -1.0 } else { 1.0 }, value);
+        let before = crate::agent::present_volatility(&snapshot, view);
+        let after = risk_with(&snapshot, view, &intent.symbol, if side == "sell" { -1.0 } else { 1.0 }, value);
         let mut text = format!(
             "If you {side} {} {} at about {}, that is {value}. It would cost about {cost} and leave {cash} in cash. The forecast \
              volatility of your portfolio would go from {} to {} a year.",

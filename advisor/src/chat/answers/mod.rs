@@ -53,7 +53,16 @@ impl Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Pending {
-    PlaceOrder { portfolio_id: String, symbol: String, side: String, nanos: i64, limit: Option<String>, currency: String },
+    PlaceOrder {
+        portfolio_id: String,
+        symbol: String,
+        side: String,
+        nanos: i64,
+        limit: Option<String>,
+        currency: String,
+        /// The price that the user was told, which trading compares with the market's.
+        expected: String,
+    },
     CancelOrder { order_id: String },
     Approve { recommendation_id: String, proposal_digest: String },
     Decline { recommendation_id: String },
@@ -83,7 +92,7 @@ impl<'a> Turn<'a> {
         cause: Cause,
     ) -> Result<Self> {
         let today = advisor.ctx.clock.today();
-        let catalogue = advisor.catalogue().await?;
+        let catalogue = advisor.market().await?.catalogue();
         let entities = extract(text, &catalogue, today);
         Ok(Self { advisor, user, conversation, text, call, cause, entities, today })
     }
@@ -103,6 +112,10 @@ impl<'a> Turn<'a> {
             Err(Error::Service(status)) if is_users_matter(status.code()) => {
                 Ok(Reply::refuse("not_permitted", format!("I cannot do that: {}.", status.message())))
             }
+            Err(Error::Problem(problem)) if is_users_matter(problem.kind.into()) => {
+                Ok(Reply::refuse("not_permitted", format!("I cannot do that: {}.", problem.message)))
+            }
+            Err(Error::NotReady(reason)) => Ok(Reply::refuse("unavailable", format!("I cannot compute that yet: {reason}."))),
             other => other,
         }
     }
@@ -163,14 +176,6 @@ impl<'a> Turn<'a> {
         found.unwrap_or_else(|| (self.today.checked_sub_days(chrono::Days::new(default)), self.today))
     }
 
-    /// The first part that the user names ("half" = 0.5).
-    pub fn fraction(&self) -> Option<Decimal> {
-        self.entities.found.iter().find_map(|entity| match &entity.value {
-            EntityValue::Percentage { fraction } => Some(*fraction),
-            _ => None,
-        })
-    }
-
     /// What to ask back where the text can be read in more than one way.
     pub fn unclear(&self) -> Option<Reply> {
         let first = self.entities.unclear.first()?;
@@ -182,7 +187,7 @@ pub fn no_portfolio() -> Reply {
     Reply::say("You do not have a portfolio with us yet. An adviser can open one with you.")
 }
 
-const fn is_users_matter(code: tonic::Code) -> bool {
+pub(super) const fn is_users_matter(code: tonic::Code) -> bool {
     matches!(
         code,
         tonic::Code::FailedPrecondition

@@ -1,6 +1,6 @@
 //! Orders by chat: proposed, confirmed in a turn of their own, and only then sent.
-use super::{Pending, Reply, Turn, explore::failed_reasons, no_portfolio};
-use crate::Result;
+use super::{Pending, Reply, Turn, explore::failed_reasons, is_users_matter, no_portfolio};
+use crate::{Error, Result};
 use moneta_contracts::{
     advisor::Action,
     common, convert,
@@ -31,7 +31,7 @@ impl Turn<'_> {
             .map(|verdict| verdict.reasons.join("; "))
             .collect();
         let at = intent.limit.map_or("at the market".to_owned(), |limit| format!("at {limit} or better"));
-        let summary = format!("{side} {} {} {at}", intent.quantity, intent.symbol);
+        let summary = format!("{side} {} {} {at} in \"{}\"", intent.quantity, intent.symbol, portfolio.name);
         let warning = if warnings.is_empty() { String::new() } else { format!(" Please note: {}.", warnings.join("; ")) };
         let text = format!(
             "You want to {summary}: about {value} at the last close of {}, with costs of about {cost}.{warning} This is your own \
@@ -45,6 +45,7 @@ impl Turn<'_> {
             nanos: intent.quantity.nanos(),
             limit: intent.limit.map(|limit| limit.to_string()),
             currency: intent.currency.clone(),
+            expected: intent.price.to_string(),
         };
         Ok(self
             .ask(text, pending, &summary)
@@ -133,9 +134,13 @@ impl Turn<'_> {
         }
         let mut reply = match self.carry_out(&pending, &token).await {
             Ok(reply) => reply,
-            Err(crate::Error::Service(status)) if status.code() != tonic::Code::Unavailable => {
+            Err(Error::Service(status)) if is_users_matter(status.code()) => {
                 Reply::refuse("not_permitted", format!("That was not possible: {}.", status.message()))
             }
+            Err(Error::Problem(problem)) if is_users_matter(problem.kind.into()) => {
+                Reply::refuse("not_permitted", format!("That was not possible: {}.", problem.message))
+            }
+            // Whether it happened is not known: it still waits, and the same yes finds out without doing it twice.
             Err(error) => return Err(error),
         };
         reply.ended = Some((token, "done"));
@@ -145,7 +150,7 @@ impl Turn<'_> {
     /// Does what was confirmed. The token is the idempotency key: a turn that is repeated after a crash does it once.
     async fn carry_out(&self, pending: &Pending, token: &str) -> Result<Reply> {
         match pending {
-            Pending::PlaceOrder { portfolio_id, symbol, side, nanos, limit, currency } => {
+            Pending::PlaceOrder { portfolio_id, symbol, side, nanos, limit, currency, expected } => {
                 let price = |value: &String| common::Price { value: value.clone(), currency: currency.clone() };
                 let request = SubmitOrderRequest {
                     portfolio_id: portfolio_id.clone(),
@@ -157,6 +162,8 @@ impl Turn<'_> {
                     idempotency_key: format!("chat/{token}"),
                     origin: "self_directed".to_owned(),
                     time_in_force: "day".to_owned(),
+                    expected_price: Some(price(expected)),
+                    // The warnings stood in the question that was answered with yes.
                     warning_acknowledged: true,
                     ..SubmitOrderRequest::default()
                 };

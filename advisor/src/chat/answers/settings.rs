@@ -1,8 +1,7 @@
 //! Settings by chat: the agent's pause and notification preferences. The risk profile is not a setting.
 use super::{Pending, Reply, Turn};
-use crate::{Result, mandate::Mandate, store::Store};
+use crate::{Result, mandate::Mandate};
 use moneta_contracts::{
-    events::MandateChanged,
     notification::{GetPreferencesRequest, SetPreferencesRequest, TopicPreference},
     portfolio::{GetPortfolioRequest, PortfolioView},
 };
@@ -109,23 +108,5 @@ impl Turn<'_> {
             topic.replace('_', " "),
             if enabled { "on" } else { "off" }
         )))
-    }
-}
-
-impl crate::Advisor {
-    /// Puts a version of a mandate into force and tells of it.
-    pub(crate) async fn put_mandate(&self, mandate: &Mandate, cause: moneta_types::Cause) -> Result<()> {
-        let event = MandateChanged {
-            portfolio_id: mandate.portfolio_id,
-            owner_id: mandate.owner_id,
-            version: mandate.version,
-            autonomy: mandate.autonomy.as_str().to_owned(),
-            paused: mandate.paused,
-        };
-        let mut tx = self.store.begin().await?;
-        Store::keep_mandate(&mut tx, mandate).await?;
-        tx.publish(&event, cause.part("mandate"), &self.ctx.clock).await?;
-        tx.commit().await?;
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ const VERY_NEAR: f32 = 0.60;
 
 impl Turn<'_> {
     pub(super) async fn knowledge(&self, embedding: &Embedding) -> Result<Reply> {
-        let hits = self.advisor.chat.knowledge.search(embedding, 3).await?;
+        let hits = self.advisor.chat()?.search(embedding, 3).await?;
         let near: Vec<_> = hits.into_iter().filter(|hit| hit.score >= NEAR_ENOUGH).collect();
         let Some(best) = near.first() else {
             return Ok(Reply::refuse(
@@ -86,7 +86,7 @@ impl Turn<'_> {
     }
 
     pub(super) async fn out_of_scope(&self, embedding: &Embedding) -> Result<Reply> {
-        let hits = self.advisor.chat.knowledge.search(embedding, 1).await?;
+        let hits = self.advisor.chat()?.search(embedding, 1).await?;
         if hits.first().is_some_and(|hit| hit.score >= VERY_NEAR) {
             return self.knowledge(embedding).await;
         }

@@ -1,5 +1,5 @@
 //! Instruments, prices, the state of the market and of the replay.
-use super::{Show as _, Time, view};
+use super::{Time, view};
 use moneta_contracts::market_data as pb;
 
 view! {

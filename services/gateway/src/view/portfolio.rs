@@ -1,5 +1,5 @@
 //! Portfolios: holdings, performance, transactions, drift, plans, attribution.
-use super::{Money, Show, Time, Weight, view};
+use super::{Money, Time, Weight, view};
 use moneta_contracts::portfolio as pb;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -207,11 +207,4 @@ pub(crate) struct Shown<T> {
     /// Seconds since this was true; present only when the service does not answer and the last known state is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_seconds: Option<u64>,
-}
-
-/// Empty results of contracts are shown as they are.
-impl Show<pb::ListPortfoliosResponse> for Vec<Portfolio> {
-    fn show(source: pb::ListPortfoliosResponse) -> Self {
-        Vec::show(source.portfolios)
-    }
 }

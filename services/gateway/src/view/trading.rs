@@ -1,5 +1,5 @@
 //! Orders and the kill switch.
-use super::{Money, Show as _, Time, Verdict, view};
+use super::{Money, Time, Verdict, view};
 use moneta_contracts::trading as pb;
 
 view! {

@@ -9,6 +9,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How often to ask again while other processes have work to do; they cannot wake this one.
@@ -50,6 +51,8 @@ struct QuietParts {
     outboxes: Mutex<Vec<Db>>,
     neighbours: Vec<Arc<dyn Neighbour>>,
     held: AtomicU64,
+    /// Woken when an outbox empties or held work is let go: the bus itself says nothing then.
+    eased: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Quiet {
@@ -65,15 +68,17 @@ pub struct Hold(Quiet);
 impl Drop for Hold {
     fn drop(&mut self) {
         self.0.0.held.fetch_sub(1, Ordering::SeqCst);
+        self.0.0.eased.notify_waiters();
     }
 }
 
 impl Quiet {
     pub(crate) fn new(bus: Arc<dyn EventBus>, neighbours: Vec<Arc<dyn Neighbour>>) -> Self {
-        Self(Arc::new(QuietParts { bus, outboxes: Mutex::default(), neighbours, held: AtomicU64::new(0) }))
+        Self(Arc::new(QuietParts { bus, outboxes: Mutex::default(), neighbours, held: AtomicU64::new(0), eased: Arc::default() }))
     }
 
     pub(crate) fn add_outbox(&self, db: Db) {
+        db.outbox_wakes(Arc::clone(&self.0.eased));
         lock(&self.0.outboxes).push(db);
     }
 
@@ -100,6 +105,10 @@ impl Quiet {
         let mut told = started;
         loop {
             activity.borrow_and_update();
+            // Enlisted before the look, so that what eases after it is not missed.
+            let eased = self.0.eased.notified();
+            tokio::pin!(eased);
+            eased.as_mut().enable();
             match self.look().await {
                 Ok(None) => return,
                 Ok(Some(reason)) => {
@@ -117,6 +126,7 @@ impl Quiet {
             let again = if self.0.neighbours.is_empty() { LOOK_EVERY } else { ASK_EVERY };
             tokio::select! {
                 _ = activity.changed() => {}
+                () = eased => {}
                 () = entropy::pause(again) => {}
             }
         }

@@ -141,6 +141,15 @@ impl Selection {
     }
 }
 
+/// What services are opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To do their work.
+    Run,
+    /// To be asked, beside the process that does the work.
+    Inspect,
+}
+
 /// Starts services.
 #[derive(Debug, Clone, Copy)]
 pub struct Runner;
@@ -148,7 +157,13 @@ pub struct Runner;
 impl Runner {
     /// Starts the selected services. `defs` are all that the binary knows, because the directory names them all.
     pub async fn start(defs: &[ServiceDef], selected: &Selection, config: Config) -> Result<Running, Error> {
-        start::start(defs, selected, config, Vec::new()).await
+        start::start(defs, selected, config, Vec::new(), Purpose::Run).await
+    }
+
+    /// Opens the selected services on a data directory to ask them questions: nothing is listened to, consumed, published
+    /// or worked in the background, so another process may be running on the same directory.
+    pub async fn inspect(defs: &[ServiceDef], selected: &Selection, config: Config) -> Result<Running, Error> {
+        start::start(defs, selected, config, Vec::new(), Purpose::Inspect).await
     }
 }
 

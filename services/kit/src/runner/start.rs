@@ -1,6 +1,6 @@
 //! The start, step by step.
 use super::{
-    Error, Running, Selection,
+    Error, Purpose, Running, Selection,
     node::{RemoteNode, ThisNode},
     ops::{self, Ops, Phase},
     order,
@@ -41,6 +41,7 @@ pub(crate) async fn start(
     selected: &Selection,
     config: Config,
     doubles: Vec<(&'static str, Routes)>,
+    purpose: Purpose,
 ) -> Result<Running, Error> {
     telemetry::metrics();
     let global = config.global()?;
@@ -98,6 +99,7 @@ pub(crate) async fn start(
             quiet: quiet.clone(),
             keys: keys.clone(),
             seed: global.seed,
+            purpose,
         };
         let mut service =
             (def.build)(context).await.map_err(|error| Error::Service { service: def.name, source: error.0 })?;
@@ -108,6 +110,20 @@ pub(crate) async fn start(
         }
         tracing::info!(service = def.name, "built");
         built.push((*def, service, unit));
+    }
+
+    if purpose == Purpose::Inspect {
+        let ops = Arc::new(Ops {
+            phase: AtomicU8::new(Phase::Running as u8),
+            services: local,
+            checks: Vec::new(),
+            needs: Vec::new(),
+            absent: Vec::new(),
+        });
+        let units = built.into_iter().map(|(.., unit)| unit).collect();
+        let process = Unit::new("process", None);
+        let addresses = BTreeMap::new();
+        return Ok(Running { ops, addresses, units, process, clock, quiet, directory, tokens, bus, dbs, stop });
     }
 
     // Every group is known before the first event can be published, so that quiet means all of them.

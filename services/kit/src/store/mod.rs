@@ -73,6 +73,8 @@ struct Inner {
     /// SQLite has one writer at a time; waiting here is fair and wakes at once, where SQLite itself would poll.
     gate: Arc<Semaphore>,
     outbox_written: Notify,
+    /// Woken when the counter falls, for whoever waits until nothing is left.
+    outbox_drained: std::sync::OnceLock<Arc<Notify>>,
     /// Outbox rows of this process that are not on the bus yet; raised before the commit that writes them.
     outbox_pending: AtomicI64,
     /// A commit did not complete, so the counter may be too high.
@@ -95,6 +97,7 @@ impl Db {
             readers: sqlite_pool(url, Durability::Process, READERS)?,
             gate: Arc::new(Semaphore::new(1)),
             outbox_written: Notify::new(),
+            outbox_drained: std::sync::OnceLock::new(),
             outbox_pending: AtomicI64::new(0),
             outbox_doubtful: AtomicBool::new(false),
         };

@@ -1,7 +1,8 @@
 //! The relay's view of the outbox: what waits to be published, and what was.
 use super::{Args, Db, Result, Tx};
 use crate::{args, bus::Envelope};
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::Notify;
 
 /// Published at once, so that one wait for the disk serves many events.
 const BATCH: i64 = 500;
@@ -15,6 +16,17 @@ impl Db {
     /// Completes when a commit has written events since the last call.
     pub(crate) async fn outbox_written(&self) {
         self.0.outbox_written.notified().await;
+    }
+
+    /// Wakes `waiter` whenever events have left the outbox; set once.
+    pub(crate) fn outbox_wakes(&self, waiter: Arc<Notify>) {
+        let _ = self.0.outbox_drained.set(waiter);
+    }
+
+    fn wake_waiter(&self) {
+        if let Some(waiter) = self.0.outbox_drained.get() {
+            waiter.notify_waiters();
+        }
     }
 
     /// The oldest events of the outbox, with the sequence of the last one.
@@ -37,6 +49,7 @@ impl Db {
         let removed = tx.execute("DELETE FROM outbox WHERE sequence <= $1", args![last]).await?;
         tx.commit().await?;
         self.0.outbox_pending.fetch_sub(i64::try_from(removed).unwrap_or(0), Ordering::SeqCst);
+        self.wake_waiter();
         Ok(())
     }
 
@@ -52,6 +65,7 @@ impl Db {
         let count = tx.fetch_one("SELECT COUNT(*) AS n FROM outbox", Args::new()).await?.int("n")?;
         self.0.outbox_pending.store(count, Ordering::SeqCst);
         tx.rollback().await?;
+        self.wake_waiter();
         Ok(u64::try_from(count).unwrap_or(0))
     }
 }

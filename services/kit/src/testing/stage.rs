@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     entropy,
     identity::{Role, Tokens},
-    runner::{Error, Running, Selection, start},
+    runner::{Purpose, Error, Running, Selection, start},
     service::ServiceDef,
     store::Db,
 };
@@ -110,7 +110,7 @@ impl Stage {
             .with("ops.listen", any_port)
             .with("clock.mode", "replay")
             .with("clock.from", first_day);
-        start(defs, &Selection::All, configure(config), doubles.to_vec()).await
+        start(defs, &Selection::All, configure(config), doubles.to_vec(), Purpose::Run).await
     }
 
     /// What runs.

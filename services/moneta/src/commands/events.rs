@@ -60,7 +60,7 @@ async fn tail(lines: usize, follow: bool, common: &Common) -> Result<()> {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
             // Another process writes; there is nothing to be woken by.
-            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+            () = moneta_kit::entropy::pause(Duration::from_millis(250)) => {}
         }
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     output, settings,
 };
 use moneta_feature_pipeline::{FeatureView, checks, frame, storage};
-use moneta_market_data::history::Archive;
 use serde_json::json;
 
 /// Lists, builds or checks features.
@@ -66,7 +65,7 @@ async fn history(common: &Common) -> Result<(FeatureView, moneta_feature_pipelin
     let folder = settings::existing_data_dir(&config)?.join(moneta_market_data::SERVICE.name);
     let market: moneta_market_data::Config = config.section("market-data")?;
     let db = super::database(&config, &moneta_market_data::SERVICE).await?;
-    let bars = Archive::open(db, &folder)?.bars_frame().await?;
+    let bars = moneta_market_data::bars_frame(db, &folder).await?;
     let reference = market.reference_symbol;
     Ok((FeatureView::all(Some(&reference)), bars))
 }

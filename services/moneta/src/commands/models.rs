@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use indicatif::{ProgressBar, ProgressStyle};
 use moneta_inference::{ServerOptions, ServingConfig, open_backend};
 use moneta_kit::entropy::SystemClock;
-use moneta_model_store::registry::{Alias, Evaluator, ExportFormat, ModelFiles, ModelRef, Registry};
+use moneta_model_store::registry::{Alias, Evaluator, ExportFormat, GcOptions, ModelFiles, ModelRef, Registry};
 use moneta_models::{ModelManifest, forecast, frame, golden::Golden};
 use moneta_types::{Clock, Timestamp, WallClock as _};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::Arc};
@@ -103,8 +103,8 @@ pub async fn run(command: Models) -> Result<()> {
             println!("exported {model} to {}", folder.display());
             Ok(())
         }
-        Models::Gc { dry_run, common } => {
-            let report = open(&common).await?.gc(dry_run).await?;
+        Models::Gc { dry_run, keep, common } => {
+            let report = open(&common).await?.gc(GcOptions { dry_run, keep_unpromoted: keep }).await?;
             if common.json {
                 return output::json(&report);
             }
@@ -210,9 +210,7 @@ fn replay_golden(
     let source = manifest.source(folder, &folder.join("external"), "")?;
     let mut backend = open_backend(&source.backend, &source.signature, &ServingConfig::default(), &options)?;
     let golden = Golden::load(folder)?;
-    for case in &golden.cases {
-        case.replay(backend.as_mut())?;
-    }
+    golden.replay(backend.as_mut())?;
     metrics.insert("golden_cases".to_owned(), golden.cases.len() as f64);
     Ok(metrics)
 }

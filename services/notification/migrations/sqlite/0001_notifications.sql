@@ -55,3 +55,7 @@ CREATE TABLE valuations (
     cash_minor BIGINT NOT NULL,
     currency TEXT NOT NULL
 );
+-- Users whose data were erased: nothing is told to or about them any more.
+CREATE TABLE erased_users (
+    user_id TEXT PRIMARY KEY
+);

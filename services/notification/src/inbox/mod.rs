@@ -76,13 +76,7 @@ impl Draft {
     /// What an event says to a user. `part` tells apart several notifications of one event and user; usually empty.
     pub fn of(event: &Envelope, user_id: UserId, topic: &'static Topic, text: Text, part: &str) -> Self {
         let id = event.cause().derive(&format!("notification/{user_id}/{}/{part}", topic.id));
-        Self {
-            notification_id: NotificationId::from_uuid(id),
-            user_id,
-            topic,
-            text,
-            event_id: event.id.to_string(),
-        }
+        Self { notification_id: NotificationId::from_uuid(id), user_id, topic, text, event_id: event.id.to_string() }
     }
 }
 

@@ -70,7 +70,11 @@ impl App {
     }
 
     /// A topic's text with sample values, as a channel carries it; for staff.
-    pub fn preview(&self, caller: &Identity, request: &pb::PreviewTemplateRequest) -> Result<pb::PreviewTemplateResponse> {
+    pub fn preview(
+        &self,
+        caller: &Identity,
+        request: &pb::PreviewTemplateRequest,
+    ) -> Result<pb::PreviewTemplateResponse> {
         caller.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
         let topic = templates::find(&request.topic).ok_or_else(|| {
             let known: Vec<_> = TOPICS.iter().map(|topic| topic.id).collect();

@@ -45,9 +45,11 @@ impl QuietHours {
 /// A local time in UTC. When clocks go back it is there twice, and the later one lets nobody be woken early; when they go
 /// forward it is not there at all, and the quiet hours end at the first time after the gap.
 fn resolve(zone: Tz, local: chrono::NaiveDateTime) -> Option<DateTime<Tz>> {
-    (0..=3).find_map(|hours| zone.from_local_datetime(&(local + chrono::TimeDelta::hours(hours))).latest().map(|found| {
-        if hours == 0 { found } else { found.with_minute(0).unwrap_or(found) }
-    }))
+    (0..=3).find_map(|hours| {
+        zone.from_local_datetime(&(local + chrono::TimeDelta::hours(hours)))
+            .latest()
+            .map(|found| if hours == 0 { found } else { found.with_minute(0).unwrap_or(found) })
+    })
 }
 
 fn time(text: &str) -> Option<NaiveTime> {
@@ -99,7 +101,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_time_of_day_is_refused() {
-        for (from, to) in [("24:00", "07:00"), ("7:00", "08:00"), ("", "07:00"), ("07:00", "07:00"), ("ab:cd", "07:00")] {
+        for (from, to) in [("24:00", "07:00"), ("7:00", "08:00"), ("", "07:00"), ("07:00", "07:00"), ("ab:cd", "07:00")]
+        {
             assert_eq!(QuietHours::parse(from, to), None, "{from} {to}");
         }
     }

@@ -27,6 +27,21 @@ pub struct Due {
     pub attempts: u32,
 }
 
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Attempts so far, with this one.
+    pub attempts: u32,
+    /// How far the delivery has come.
+    pub status: Status,
+    /// What the server said, or why not.
+    pub detail: String,
+    /// When, platform clock.
+    pub at: Timestamp,
+    /// No further attempt before this moment of the wall clock.
+    pub retry_at: Timestamp,
+}
+
 impl Store {
     /// The e-mails whose time has come by both clocks, oldest first.
     pub async fn due(&self, platform: Timestamp, wall: Timestamp, limit: u32) -> Result<Vec<Due>> {
@@ -58,21 +73,19 @@ impl Store {
     }
 
     /// Writes how an attempt ended; false when the delivery had come to its end before.
-    pub async fn attempted(
-        &self,
-        tx: &mut Tx,
-        notification: NotificationId,
-        attempts: u32,
-        status: Status,
-        detail: &str,
-        at: Timestamp,
-        retry_at: Timestamp,
-    ) -> Result<bool> {
+    pub async fn attempted(&self, tx: &mut Tx, notification: NotificationId, attempt: &Attempt) -> Result<bool> {
         let changed = tx
             .execute(
                 "UPDATE deliveries SET status = $1, detail = $2, at = $3, retry_at = $4, attempts = $5 \
                  WHERE notification_id = $6 AND channel = 'email' AND status IN ('pending', 'deferred')",
-                args![status.as_str(), detail, at, retry_at, attempts, notification],
+                args![
+                    attempt.status.as_str(),
+                    attempt.detail,
+                    attempt.at,
+                    attempt.retry_at,
+                    attempt.attempts,
+                    notification
+                ],
             )
             .await?;
         Ok(changed > 0)

@@ -83,8 +83,9 @@ impl Store {
 
     /// How many a user has not read.
     pub async fn unread(&self, user: UserId) -> Result<u32> {
-        let sql =
-            format!("SELECT COUNT(*) AS unread FROM notifications WHERE user_id = $1 AND read_at IS NULL AND {IN_INBOX}");
+        let sql = format!(
+            "SELECT COUNT(*) AS unread FROM notifications WHERE user_id = $1 AND read_at IS NULL AND {IN_INBOX}"
+        );
         Ok(self.db.fetch_one(&sql, args![user]).await?.get("unread")?)
     }
 
@@ -108,7 +109,13 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Removes everything about a user.
+    /// Whether a user's data were erased.
+    pub async fn is_erased(&self, user: UserId) -> Result<bool> {
+        let row = self.db.fetch_optional("SELECT user_id FROM erased_users WHERE user_id = $1", args![user]).await?;
+        Ok(row.is_some())
+    }
+
+    /// Removes everything about a user, for good.
     pub async fn forget(&self, tx: &mut Tx, user: UserId) -> Result<()> {
         for statement in [
             "DELETE FROM deliveries WHERE notification_id IN (SELECT notification_id FROM notifications WHERE user_id = $1)",
@@ -116,6 +123,7 @@ impl Store {
             "DELETE FROM preferences WHERE user_id = $1",
             "DELETE FROM quiet_hours WHERE user_id = $1",
             "DELETE FROM valuations WHERE owner_id = $1",
+            "INSERT INTO erased_users (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING",
         ] {
             tx.execute(statement, args![user]).await?;
         }

@@ -2,9 +2,11 @@
 mod account;
 mod book;
 mod lots;
+mod share_matching;
 mod transaction;
 
 pub use account::{Account, Posting};
 pub use book::{Book, Entry, Trade};
 pub use lots::{CostBasis, Disposal, Lot, Taken};
+pub use share_matching::{Deal, Match, MatchRule, Pool, match_shares};
 pub use transaction::{Kind, Transaction};

@@ -1,5 +1,5 @@
 //! Valuations in the store.
-use super::Reader;
+use super::{ROWS, Reader, placeholders};
 use crate::{
     Result,
     performance::{Link, Position},
@@ -7,7 +7,7 @@ use crate::{
 };
 use moneta_kit::{
     args,
-    store::{Row, Tx},
+    store::{Args, Row, Tx},
 };
 use moneta_types::{Currency, Date, Money, PortfolioId, Symbol};
 use std::collections::BTreeMap;
@@ -41,13 +41,22 @@ pub async fn save_valuation(
     if added == 0 {
         return Ok(false);
     }
-    for (symbol, line) in lines {
-        tx.execute(
-            "INSERT INTO valuation_lines (portfolio_id, date, symbol, quantity_nanos, price, value_minor) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            args![portfolio, valuation.date, symbol, line.quantity, line.price, line.value],
-        )
-        .await?;
+    let lines: Vec<_> = lines.iter().collect();
+    for lines in lines.chunks(ROWS) {
+        let mut args = Args::new();
+        for (symbol, line) in lines {
+            args.push(&portfolio);
+            args.push(&valuation.date);
+            args.push(symbol);
+            args.push(&line.quantity);
+            args.push(&line.price);
+            args.push(&line.value);
+        }
+        let sql = format!(
+            "INSERT INTO valuation_lines (portfolio_id, date, symbol, quantity_nanos, price, value_minor) VALUES {}",
+            placeholders(lines.len(), 6)
+        );
+        tx.execute(&sql, args).await?;
     }
     Ok(true)
 }

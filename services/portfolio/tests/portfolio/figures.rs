@@ -24,6 +24,8 @@ async fn every_portfolio_is_valued_once_a_day() {
     let scene = three_days().await;
     scene.stage.publish(&SessionClosed { date: day(4) }, Cause::named("again")).await;
     scene.stage.publish(&SessionClosed { date: day(1) }, Cause::named("late")).await;
+    // A day that was never valued comes too late as well: its prices are gone.
+    scene.stage.publish(&SessionClosed { date: day(3) }, Cause::named("too late")).await;
     scene.stage.quiet().await;
     let valued = scene.stage.events::<PortfolioValued>().await;
     let values: Vec<_> = valued.iter().map(|event| (event.date, event.value.minor_units())).collect();

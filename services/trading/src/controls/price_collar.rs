@@ -47,8 +47,7 @@ fn distance(price: Price, base: Price) -> Decimal {
 }
 
 fn percent(fraction: Decimal) -> String {
-    fraction.checked_mul(Decimal::ONE_HUNDRED).map_or_else(
-        || "more than can be told".to_owned(),
-        |percent| format!("{} %", percent.round_dp(2).normalize()),
-    )
+    fraction
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .map_or_else(|| "more than can be told".to_owned(), |percent| format!("{} %", percent.round_dp(2).normalize()))
 }

@@ -205,7 +205,9 @@ impl Desk {
                 }
                 verdicts
             }
-            Err(status) => vec![denied("compliance", format!("compliance did not check the order: {}", status.message()))],
+            Err(status) => {
+                vec![denied("compliance", format!("compliance did not check the order: {}", status.message()))]
+            }
         }
     }
 
@@ -239,12 +241,7 @@ const APPROVAL: &str = "Moneta trading policy 2 (an approval binds to the exact 
 
 fn denied(rule: &str, reason: String) -> Verdict {
     let citation = if rule == "approval" { APPROVAL } else { "Moneta trading policy 3 (no order without a check)" };
-    Verdict {
-        rule: rule.to_owned(),
-        citation: citation.to_owned(),
-        outcome: Outcome::Fail,
-        reasons: vec![reason],
-    }
+    Verdict { rule: rule.to_owned(), citation: citation.to_owned(), outcome: Outcome::Fail, reasons: vec![reason] }
 }
 
 fn verdict(message: common::Verdict) -> Verdict {

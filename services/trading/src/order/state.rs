@@ -102,10 +102,9 @@ impl State {
             (S::Initialized, Step::Submit) => S::Submitted,
 
             (S::Submitted | S::Unknown | S::PendingUpdate(_), Step::Accept) => S::Accepted,
-            (
-                S::Submitted | S::Accepted | S::Unknown | S::PendingUpdate(_) | S::PendingCancel(_),
-                Step::Reject,
-            ) => S::Rejected,
+            (S::Submitted | S::Accepted | S::Unknown | S::PendingUpdate(_) | S::PendingCancel(_), Step::Reject) => {
+                S::Rejected
+            }
             (S::Submitted, Step::LoseContact) => S::Unknown,
 
             (S::Submitted | S::Accepted | S::PartiallyFilled | S::Unknown, Step::FillPart) => S::PartiallyFilled,
@@ -172,8 +171,18 @@ impl State {
 
     /// Every name, in the order of the type.
     pub const NAMES: [&'static str; 12] = [
-        "initialized", "denied", "submitted", "accepted", "rejected", "partially_filled", "filled", "pending_update",
-        "pending_cancel", "canceled", "expired", "unknown",
+        "initialized",
+        "denied",
+        "submitted",
+        "accepted",
+        "rejected",
+        "partially_filled",
+        "filled",
+        "pending_update",
+        "pending_cancel",
+        "canceled",
+        "expired",
+        "unknown",
     ];
 
     /// Whether the order can still be executed, and so holds its reservation.

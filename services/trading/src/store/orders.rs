@@ -64,8 +64,7 @@ pub async fn insert(tx: &mut Tx, order: &Order) -> Result<()> {
 }
 
 fn verdicts(order: &Order) -> Result<String> {
-    serde_json::to_string(&order.verdicts)
-        .map_err(|error| Error::Stored { what: "verdicts", value: error.to_string() })
+    serde_json::to_string(&order.verdicts).map_err(|error| Error::Stored { what: "verdicts", value: error.to_string() })
 }
 
 /// Writes a changed order, which was read as `version`, and the fills that are new.
@@ -322,8 +321,7 @@ const DAY: i64 = 86_400 * SECOND;
 pub async fn messages_since(reader: &mut Reader<'_>, owner: UserId, now: Timestamp) -> Result<Messages> {
     let sql = "SELECT COUNT(*) AS day, CAST(COALESCE(SUM(CASE WHEN at_micros > $1 THEN 1 ELSE 0 END), 0) AS BIGINT) \
                AS second FROM messages WHERE owner_id = $2 AND at_micros > $3";
-    let row =
-        reader.optional(sql, args![now.micros() - SECOND, owner, now.micros() - DAY]).await?;
+    let row = reader.optional(sql, args![now.micros() - SECOND, owner, now.micros() - DAY]).await?;
     let Some(row) = row else { return Ok(Messages::default()) };
     Ok(Messages { second: row.get("second")?, day: row.get("day")? })
 }

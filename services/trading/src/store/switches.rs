@@ -20,9 +20,8 @@ pub async fn engage(tx: &mut Tx, switch: &KillSwitch) -> Result<bool> {
 
 /// Releases a switch; `false` when it was not engaged.
 pub async fn release(tx: &mut Tx, scope: Scope, target: &str) -> Result<bool> {
-    let removed = tx
-        .execute("DELETE FROM kill_switches WHERE scope = $1 AND target = $2", args![scope.as_str(), target])
-        .await?;
+    let removed =
+        tx.execute("DELETE FROM kill_switches WHERE scope = $1 AND target = $2", args![scope.as_str(), target]).await?;
     Ok(removed == 1)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// What stays after an erasure, and why. The personal fields themselves cannot be read any more: their key is destroyed.
 pub const RETAINED: &[&str] = &[
-    "the user's id, roles and dates of registration and erasure: proof that the request was carried out (UK GDPR article 5(2))",
+    "the user's id, roles, consents given and withdrawn, and dates of registration and erasure: proof that the request was carried out (UK GDPR article 5(2))",
     "versions, dates and resulting profile of suitability questionnaires, without the answers: records of suitability, \
      5 years (Delegated Regulation 2017/565 article 72, SYSC 9.1.2R)",
     "orders, executions, ledger and advice records kept by id: records of services and transactions, 5 years \

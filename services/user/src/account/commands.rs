@@ -40,12 +40,7 @@ impl App {
 
     /// Creates or returns an account with roles. The id derives from the platform's seed and the e-mail address, so that
     /// two runs from one seed have the same users.
-    pub async fn provision(
-        &self,
-        caller: &Identity,
-        request: pb::ProvisionAccountRequest,
-        cause: Cause,
-    ) -> Result<Account> {
+    pub async fn provision(&self, caller: &Identity, request: pb::ProvisionAccountRequest) -> Result<Account> {
         caller.require(&[Role::Admin])?;
         let email = Email::parse(&request.email)?;
         let index = self.store.emails().of(&email)?;
@@ -65,6 +60,8 @@ impl App {
             time_zone: time_zone(&request.time_zone)?,
         };
         let password = Password::new(&request.password, email.as_str())?;
+        // The event's id comes from the account, so that two runs tell it alike.
+        let cause = Cause::new(account.user_id.uuid());
         match self.create(account, &email, password, caller.subject.clone(), cause).await {
             // Another request was faster; its account is the answer.
             Err(Error::EmailTaken) => {

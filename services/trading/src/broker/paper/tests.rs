@@ -80,6 +80,16 @@ async fn an_order_is_worked_at_the_next_open_and_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_day_that_is_delivered_twice_executes_a_partly_filled_order_once() {
+    let venue = venue(Config { partial_bp: 10_000, ..certain() }).await;
+    venue.broker.submit(&ticket("a", Side::Buy, 100, None)).await.unwrap();
+    for _ in 0..3 {
+        venue.bar(2, "100", 10_000_000).await;
+    }
+    assert_eq!(venue.standing("a").await, (Standing::Working, 1));
+}
+
+#[tokio::test]
 async fn the_same_order_sent_twice_is_one_order() {
     let venue = venue(certain()).await;
     let first = venue.broker.submit(&ticket("a", Side::Buy, 10, None)).await.unwrap();
@@ -147,7 +157,8 @@ async fn rejections_come_from_the_seed() {
     let mut rejected = Vec::new();
     for number in 0..20 {
         let id = format!("order {number}");
-        rejected.push(venue.broker.submit(&ticket(&id, Side::Buy, 1, None)).await.unwrap().standing == Standing::Rejected);
+        rejected
+            .push(venue.broker.submit(&ticket(&id, Side::Buy, 1, None)).await.unwrap().standing == Standing::Rejected);
     }
     let expected: Vec<bool> = (0..20)
         .map(|number| pricing::chance(7, &format!("order {number}"), "submit").random_range(0..10_000_u32) < 5_000)

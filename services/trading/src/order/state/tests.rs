@@ -7,28 +7,39 @@ const TABLE: &[(&str, &[&str])] = &[
     ("initialized", &["denied", "submitted"]),
     (
         "submitted",
-        &["accepted", "rejected", "canceled", "pending_update", "pending_cancel", "partially_filled", "filled", "unknown"],
+        &[
+            "accepted",
+            "rejected",
+            "canceled",
+            "pending_update",
+            "pending_cancel",
+            "partially_filled",
+            "filled",
+            "unknown",
+        ],
     ),
     (
         "accepted",
         &["rejected", "pending_update", "pending_cancel", "canceled", "expired", "partially_filled", "filled"],
     ),
-    (
-        "partially_filled",
-        &["pending_update", "pending_cancel", "canceled", "expired", "partially_filled", "filled"],
-    ),
+    ("partially_filled", &["pending_update", "pending_cancel", "canceled", "expired", "partially_filled", "filled"]),
     (
         "pending_update",
         &[
-            "accepted", "rejected", "canceled", "expired", "pending_cancel", "partially_filled", "filled", "submitted",
+            "accepted",
+            "rejected",
+            "canceled",
+            "expired",
+            "pending_cancel",
+            "partially_filled",
+            "filled",
+            "submitted",
             "pending_update",
         ],
     ),
     (
         "pending_cancel",
-        &[
-            "canceled", "rejected", "expired", "partially_filled", "filled", "submitted", "accepted", "pending_cancel",
-        ],
+        &["canceled", "rejected", "expired", "partially_filled", "filled", "submitted", "accepted", "pending_cancel"],
     ),
     ("unknown", &["accepted", "rejected", "canceled", "expired", "partially_filled", "filled"]),
     ("canceled", &["canceled"]),
@@ -39,15 +50,35 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 const STEPS: [Step; 14] = [
-    Step::Deny, Step::Submit, Step::Accept, Step::Reject, Step::FillPart, Step::FillRest, Step::AskUpdate,
-    Step::AskCancel, Step::Refuse, Step::Cancel, Step::Expire, Step::LoseContact, Step::Bust, Step::Correct,
+    Step::Deny,
+    Step::Submit,
+    Step::Accept,
+    Step::Reject,
+    Step::FillPart,
+    Step::FillRest,
+    Step::AskUpdate,
+    Step::AskCancel,
+    Step::Refuse,
+    Step::Cancel,
+    Step::Expire,
+    Step::LoseContact,
+    Step::Bust,
+    Step::Correct,
 ];
 
 fn states() -> Vec<State> {
     let resting = [Resting::Submitted, Resting::Accepted, Resting::PartiallyFilled];
     let mut states = vec![
-        State::Initialized, State::Denied, State::Submitted, State::Accepted, State::Rejected, State::PartiallyFilled,
-        State::Filled, State::Canceled, State::Expired, State::Unknown,
+        State::Initialized,
+        State::Denied,
+        State::Submitted,
+        State::Accepted,
+        State::Rejected,
+        State::PartiallyFilled,
+        State::Filled,
+        State::Canceled,
+        State::Expired,
+        State::Unknown,
     ];
     states.extend(resting.map(State::PendingUpdate));
     states.extend(resting.map(State::PendingCancel));
@@ -64,7 +95,10 @@ fn every_pair_of_the_table_is_reached_and_no_other() {
     for state in states() {
         for step in STEPS {
             if let Ok(next) = state.after(step) {
-                assert!(successors(state.as_str()).contains(&next.as_str()), "{state} cannot become {next} by {step:?}");
+                assert!(
+                    successors(state.as_str()).contains(&next.as_str()),
+                    "{state} cannot become {next} by {step:?}"
+                );
                 reached.insert((state.as_str(), next.as_str()));
             }
         }
@@ -98,11 +132,9 @@ fn a_partial_fill_keeps_a_pending_cancel() {
 fn an_order_without_answer_keeps_working_until_it_is_reconciled() {
     let unknown = State::Submitted.after(Step::LoseContact).unwrap();
     assert!(unknown.is_working());
-    for (step, next) in [
-        (Step::Accept, State::Accepted),
-        (Step::FillRest, State::Filled),
-        (Step::Reject, State::Rejected),
-    ] {
+    for (step, next) in
+        [(Step::Accept, State::Accepted), (Step::FillRest, State::Filled), (Step::Reject, State::Rejected)]
+    {
         assert_eq!(unknown.after(step), Ok(next));
     }
 }

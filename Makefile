@@ -1,0 +1,53 @@
+# Each line calls cargo or one script. Everything is built with `--workspace` and one profile: cargo unites the features of
+# what it builds, so that one selection everywhere means that the dependencies compile once.
+
+.DEFAULT_GOAL := help
+.PHONY: help up fetch tools build demo test bench evaluate lint fmt notebooks
+
+CARGO ?= cargo
+MONETA := $(or $(CARGO_TARGET_DIR),target)/debug/moneta
+# More for the command: make demo ARGS='--speed 0 --until 2020-06-30'
+ARGS ?=
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+up: fetch build ## Set up and run: fetch, build, and show the demo
+	$(MONETA) demo $(ARGS)
+
+fetch: tools ## Fetch ONNX Runtime, the MiniLM encoder and market history into .moneta/, by pinned hash
+	python3 scripts/fetch.py
+
+tools:
+	@scripts/check_tools.sh build
+
+build: tools ## Build everything
+	$(CARGO) build --workspace --locked
+
+demo: build ## Run the demo on what is there; ARGS='--speed 0 --listen 127.0.0.1:9000'
+	$(MONETA) demo $(ARGS)
+
+# The training tests multiply small matrices; one thread is much faster than many that wait for one another.
+test: export RAYON_NUM_THREADS = 1
+test: ## Run every test; TESTS='part_of_a_name' narrows it
+	@scripts/check_tools.sh test
+	@$(MAKE) --no-print-directory fetch build
+	$(CARGO) test --workspace --locked --no-fail-fast $(TESTS)
+
+bench: fetch build ## Measure start, memory, chat, advice and replay
+	python3 scripts/bench.py --moneta $(MONETA) $(ARGS)
+
+evaluate: fetch build ## Replay the golden cases of every model and check its promotion gates
+	scripts/evaluate.sh $(MONETA)
+
+lint: ## Formatting, clippy with warnings denied, and licences, bans and sources of dependencies
+	@scripts/check_tools.sh lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) deny --locked --log-level error check licenses bans sources
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+notebooks: fetch ## Execute the notebooks from the first cell to the last
+	scripts/notebooks.sh

@@ -1,0 +1,198 @@
+//! The caller's own account: profile, preferences, questionnaire, export, erasure.
+use crate::{
+    App, Result,
+    auth::Caller,
+    body::{Body, OptionalBody, body},
+    query::params,
+    query::Params,
+    view::{self, Account, Erasure, Me, Questionnaire, Show as _},
+};
+use ::http::{HeaderValue, StatusCode, header};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use moneta_contracts::user as pb;
+use std::collections::BTreeMap;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(me, update, erase))
+        .routes(routes!(export))
+        .routes(routes!(preferences, set_preferences))
+        .routes(routes!(questionnaire, submit))
+}
+
+body! {
+    /// Changes of the profile; what is left out stays.
+    Profile {
+        display_name: Option<String>,
+        time_zone: Option<String>,
+        /// advise, approve or discretionary
+        autonomy: Option<String>,
+    }
+}
+
+body! {
+    /// Why the account is to be erased.
+    Erase {
+        reason: Option<String>,
+    }
+}
+
+body! {
+    /// Answers to the suitability questionnaire (COBS 9A.2).
+    AnswersInput {
+        /// 1 to 60.
+        horizon_years: u32,
+        /// preserve, income or growth
+        objective: String,
+        /// none, some or experienced
+        experience: String,
+        /// Of share, fund and bond.
+        instruments_known: Vec<String>,
+        /// To a fall of 20 %: sell_all, sell_some, hold or buy_more.
+        reaction_to_fall: String,
+        /// Decimal number as text, in the base currency.
+        annual_income: String,
+        /// Decimal number as text, in the base currency.
+        liquid_assets: String,
+        /// Months of spending held in cash, decimal number as text.
+        emergency_months: String,
+        /// Fraction of the invested sum that can be lost without hardship, decimal number as text.
+        loss_bearable: String,
+        /// Self-assessed, 1 to 10.
+        risk_score: u32,
+        understands_risk: bool,
+    }
+}
+
+impl From<AnswersInput> for pb::Answers {
+    fn from(input: AnswersInput) -> Self {
+        Self {
+            horizon_years: input.horizon_years,
+            objective: input.objective,
+            experience: input.experience,
+            instruments_known: input.instruments_known,
+            reaction_to_fall: input.reaction_to_fall,
+            annual_income: input.annual_income,
+            liquid_assets: input.liquid_assets,
+            emergency_months: input.emergency_months,
+            loss_bearable: input.loss_bearable,
+            risk_score: input.risk_score,
+            understands_risk: input.understands_risk,
+        }
+    }
+}
+
+params! {
+    /// Which version.
+    Version {
+        /// Left out: the newest.
+        version: Option<u32>,
+    }
+}
+
+/// The caller's account and preferences.
+#[utoipa::path(get, path = "/me", tag = "account", responses((status = 200, body = Me)))]
+async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Me>> {
+    let user_id = caller.user.to_string();
+    let mut users = app.directory().user();
+    let account = users.get_account(caller.call.request(pb::GetAccountRequest { user_id: user_id.clone() })).await?;
+    let preferences = users.get_preferences(caller.call.request(pb::GetPreferencesRequest { user_id })).await?;
+    let preferences = preferences.into_inner().values.into_iter().collect();
+    Ok(Json(Me { account: Account::show(account.into_inner()), preferences }))
+}
+
+/// Changes the profile.
+#[utoipa::path(patch, path = "/me", tag = "account", request_body = Profile, responses((status = 200, body = Account)))]
+async fn update(State(app): State<App>, caller: Caller, Body(body): Body<Profile>) -> Result<Json<Account>> {
+    let request = pb::UpdateProfileRequest {
+        user_id: caller.user.to_string(),
+        display_name: body.display_name,
+        time_zone: body.time_zone,
+        autonomy: body.autonomy,
+        vulnerable: None,
+    };
+    let account = app.directory().user().update_profile(caller.call.request(request)).await?.into_inner();
+    Ok(Json(Account::show(account)))
+}
+
+/// Erases the account: the key of the personal data is destroyed. What the law makes us keep is listed.
+#[utoipa::path(delete, path = "/me", tag = "account", request_body = Option<Erase>,
+    responses((status = 200, body = Erasure)))]
+async fn erase(State(app): State<App>, caller: Caller, OptionalBody(body): OptionalBody<Erase>) -> Result<Json<Erasure>> {
+    let request = pb::EraseUserRequest {
+        user_id: caller.user.to_string(),
+        reason: body.reason.unwrap_or_else(|| "asked for by the user".to_owned()),
+    };
+    let erased = app.directory().user().erase_user(caller.call.request(request)).await?.into_inner();
+    app.memory().forget(caller.user);
+    Ok(Json(Erasure::show(erased)))
+}
+
+/// Everything that is kept about the caller, as a file.
+#[utoipa::path(get, path = "/me/export", tag = "account", responses((status = 200, body = Object)))]
+async fn export(State(app): State<App>, caller: Caller) -> Result<Response> {
+    let request = pb::ExportDataRequest { user_id: caller.user.to_string() };
+    let data = app.directory().user().export_data(caller.call.request(request)).await?.into_inner();
+    let mut response = data.json.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let disposition = HeaderValue::from_static(r#"attachment; filename="moneta-export.json""#);
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    Ok(response)
+}
+
+/// The caller's preferences.
+#[utoipa::path(get, path = "/preferences", tag = "account", responses((status = 200, body = BTreeMap<String, String>)))]
+async fn preferences(State(app): State<App>, caller: Caller) -> Result<Json<BTreeMap<String, String>>> {
+    let request = pb::GetPreferencesRequest { user_id: caller.user.to_string() };
+    let preferences = app.directory().user().get_preferences(caller.call.request(request)).await?.into_inner();
+    Ok(Json(preferences.values.into_iter().collect()))
+}
+
+/// Changes preferences: language, theme, digest, esg_exclusions.
+#[utoipa::path(put, path = "/preferences", tag = "account", request_body = BTreeMap<String, String>,
+    responses((status = 200, body = BTreeMap<String, String>)))]
+async fn set_preferences(
+    State(app): State<App>,
+    caller: Caller,
+    Body(values): Body<BTreeMap<String, String>>,
+) -> Result<Json<BTreeMap<String, String>>> {
+    let request =
+        pb::SetPreferencesRequest { user_id: caller.user.to_string(), values: values.into_iter().collect() };
+    let preferences = app.directory().user().set_preferences(caller.call.request(request)).await?.into_inner();
+    Ok(Json(preferences.values.into_iter().collect()))
+}
+
+/// The suitability questionnaire as it was answered.
+#[utoipa::path(get, path = "/questionnaire", tag = "account", params(Version),
+    responses((status = 200, body = view::Questionnaire)))]
+async fn questionnaire(
+    State(app): State<App>,
+    caller: Caller,
+    Params(version): Params<Version>,
+) -> Result<Json<Questionnaire>> {
+    let request = pb::GetQuestionnaireRequest {
+        user_id: caller.user.to_string(),
+        version: version.version.unwrap_or_default(),
+    };
+    let questionnaire = app.directory().user().get_questionnaire(caller.call.request(request)).await?.into_inner();
+    Ok(Json(Questionnaire::show(questionnaire)))
+}
+
+/// Answers the questionnaire: a new version; earlier ones stay.
+#[utoipa::path(post, path = "/questionnaire", tag = "account", request_body = AnswersInput,
+    responses((status = 201, body = view::Questionnaire)))]
+async fn submit(
+    State(app): State<App>,
+    caller: Caller,
+    Body(answers): Body<AnswersInput>,
+) -> Result<(StatusCode, Json<Questionnaire>)> {
+    let request =
+        pb::SubmitQuestionnaireRequest { user_id: caller.user.to_string(), answers: Some(answers.into()) };
+    let stored = app.directory().user().submit_questionnaire(caller.call.request(request)).await?.into_inner();
+    Ok((StatusCode::CREATED, Json(Questionnaire::show(stored))))
+}

@@ -1,0 +1,188 @@
+//! From what happened to who is told: takes in events, writes notifications, and hands e-mail to the delivery worker.
+mod market;
+mod tell;
+
+use crate::{
+    Error, Result,
+    delivery::Outgoing,
+    inbox::{Channel, Draft, NewDelivery, Status},
+    store::{MarketFall, Store, Valuation},
+};
+use async_trait::async_trait;
+use moneta_contracts::events::{
+    AlertRaised, Event, KillSwitchChanged, MandateChanged, MarketMoved, NotificationDelivered, OrderCanceled,
+    OrderDenied, OrderExpired, OrderRejected, PortfolioValued, RecommendationClosed, RecommendationIssued,
+    SessionChanged, TradeExecuted, UserErased,
+};
+use moneta_contracts::user::GetAccountRequest;
+use moneta_kit::{
+    bus::{Envelope, Handler, HandlerError},
+    client::Call,
+    service::ServiceContext,
+    store::Tx,
+};
+use moneta_types::UserId;
+
+/// What is reacted to.
+pub const TYPES: &[&str] = &[
+    TradeExecuted::TYPE,
+    OrderDenied::TYPE,
+    OrderRejected::TYPE,
+    OrderCanceled::TYPE,
+    OrderExpired::TYPE,
+    RecommendationIssued::TYPE,
+    RecommendationClosed::TYPE,
+    MarketMoved::TYPE,
+    PortfolioValued::TYPE,
+    AlertRaised::TYPE,
+    MandateChanged::TYPE,
+    KillSwitchChanged::TYPE,
+    SessionChanged::TYPE,
+    UserErased::TYPE,
+];
+
+/// The group under which events are taken in.
+pub const GROUP: &str = "notification";
+
+/// Writes notifications.
+pub struct Reactor {
+    context: ServiceContext,
+    store: Store,
+    outgoing: Outgoing,
+}
+
+/// What an event brings about here.
+enum Effect {
+    /// Notifications alone.
+    Tell(Vec<Draft>),
+    /// A fall of the market is noted, and told to those whose portfolios are valued already.
+    Fall(MarketFall, Vec<Draft>),
+    /// The value of a portfolio is noted, and falls of that day are told to its owner.
+    Value(Valuation, Vec<Draft>),
+    /// Everything about a user is removed.
+    Forget(UserId),
+}
+
+impl Reactor {
+    /// A reactor over what the process offers.
+    pub const fn new(context: ServiceContext, store: Store, outgoing: Outgoing) -> Self {
+        Self { context, store, outgoing }
+    }
+
+    async fn react(&self, event: &Envelope) -> Result<()> {
+        // Neighbours are asked before the transaction begins, so that no call is made inside one.
+        let effect = self.effect(event).await?;
+        let drafts = match &effect {
+            Effect::Tell(drafts) | Effect::Fall(_, drafts) | Effect::Value(_, drafts) => drafts.as_slice(),
+            Effect::Forget(_) => &[],
+        };
+        let mut planned = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            if let Some(deliveries) = self.plan(draft).await? {
+                planned.push((draft, deliveries));
+            }
+        }
+        let mut tx = self.store.begin().await?;
+        if !tx.first_time(GROUP, event.id).await? {
+            return Ok(());
+        }
+        match &effect {
+            Effect::Tell(_) => {}
+            Effect::Fall(fall, _) => self.store.note_fall(&mut tx, fall).await?,
+            Effect::Value(valuation, _) => self.store.note_valuation(&mut tx, valuation).await?,
+            Effect::Forget(user) => self.store.forget(&mut tx, *user).await?,
+        }
+        for (draft, deliveries) in &planned {
+            self.write(&mut tx, event, draft, deliveries).await?;
+        }
+        tx.commit().await?;
+        if !planned.is_empty() {
+            self.outgoing.wake();
+        }
+        Ok(())
+    }
+
+    async fn write(&self, tx: &mut Tx, event: &Envelope, draft: &Draft, deliveries: &[NewDelivery]) -> Result<()> {
+        let now = self.context.clock.now();
+        if !self.store.add(tx, draft, deliveries, now).await? {
+            return Ok(());
+        }
+        let in_inbox =
+            |delivery: &NewDelivery| delivery.channel == Channel::Inbox && delivery.status == Status::Delivered;
+        if deliveries.iter().any(in_inbox) {
+            let delivered = NotificationDelivered {
+                notification_id: draft.notification_id,
+                user_id: draft.user_id,
+                topic: draft.topic.id.to_owned(),
+                channel: Channel::Inbox.as_str().to_owned(),
+                about: draft.event_id.clone(),
+            };
+            tx.publish(&delivered, event.cause().part(&draft.notification_id.to_string()), &self.context.clock).await?;
+        }
+        Ok(())
+    }
+
+    /// How a notification goes to each channel; nothing when the user wants it on none, or is not there any more.
+    async fn plan(&self, draft: &Draft) -> Result<Option<Vec<NewDelivery>>> {
+        if self.store.is_erased(draft.user_id).await? {
+            return Ok(None);
+        }
+        let preferences = self.store.preferences(draft.user_id).await?;
+        let (inbox, email) =
+            (preferences.wants(draft.topic, Channel::Inbox), preferences.wants(draft.topic, Channel::Email));
+        if !inbox && !email {
+            return Ok(None);
+        }
+        let now = self.context.clock.now();
+        let delivery = |channel, status, detail: &str, not_before| NewDelivery {
+            channel,
+            status,
+            detail: detail.to_owned(),
+            not_before,
+        };
+        let switched_off = |channel| delivery(channel, Status::Suppressed, "switched off by the user", now);
+        let to_inbox =
+            if inbox { delivery(Channel::Inbox, Status::Delivered, "", now) } else { switched_off(Channel::Inbox) };
+        let by_email = if !email {
+            switched_off(Channel::Email)
+        } else if !self.outgoing.is_configured() {
+            delivery(Channel::Email, Status::Suppressed, "no SMTP server is configured", now)
+        } else {
+            match preferences.quiet {
+                Some(quiet) if draft.topic.mandatory.is_none() => {
+                    match quiet.end_after(now, self.time_zone(draft).await?) {
+                        Some(end) => delivery(Channel::Email, Status::Deferred, "quiet hours", end),
+                        None => delivery(Channel::Email, Status::Pending, "", now),
+                    }
+                }
+                _ => delivery(Channel::Email, Status::Pending, "", now),
+            }
+        };
+        Ok(Some(vec![to_inbox, by_email]))
+    }
+
+    async fn time_zone(&self, draft: &Draft) -> Result<chrono_tz::Tz> {
+        let call = Call::service(&self.context, self.cause_of(draft));
+        let request = call.request(GetAccountRequest { user_id: draft.user_id.to_string() });
+        let account = self
+            .context
+            .directory
+            .user()
+            .get_account(request)
+            .await
+            .map_err(|status| Error::Upstream { service: "user", status: Box::new(status) })?
+            .into_inner();
+        account.time_zone.parse().map_err(|_| Error::Answer { service: "user", field: "time_zone" })
+    }
+
+    fn cause_of(&self, draft: &Draft) -> moneta_types::Cause {
+        moneta_types::Cause::new(draft.notification_id.uuid())
+    }
+}
+
+#[async_trait]
+impl Handler for Reactor {
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        Ok(self.react(event).await?)
+    }
+}

@@ -1,0 +1,222 @@
+//! What the code must look like everywhere, read from the tree and from cargo's metadata.
+#![allow(clippy::unwrap_used)]
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use moneta_tests::repository;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// Longest file, lines: a room that one cannot see across wants a wall.
+const LONGEST: usize = 600;
+
+/// The floors of the house, from the ground up. A crate depends on crates of lower floors only.
+const FLOORS: &[&[&str]] = &[
+    &["moneta-types"],
+    &["moneta-contracts"],
+    &["moneta-kit"],
+    &["moneta-feature-pipeline", "moneta-inference"],
+    &["moneta-model-store", "moneta-models"],
+    &[
+        "moneta-market-data",
+        "moneta-user",
+        "moneta-portfolio",
+        "moneta-trading",
+        "moneta-compliance",
+        "moneta-notification",
+        "moneta-advisor",
+        "moneta-gateway",
+    ],
+    &["moneta"],
+    &["moneta-tests"],
+];
+
+fn members() -> Vec<Package> {
+    let metadata = MetadataCommand::new().manifest_path(repository().join("Cargo.toml")).no_deps().exec().unwrap();
+    metadata.packages.into_iter().filter(|package| metadata.workspace_members.contains(&package.id)).collect()
+}
+
+fn floor(name: &str) -> usize {
+    let found = FLOORS.iter().position(|floor| floor.contains(&name));
+    found.unwrap_or_else(|| panic!("{name} has no floor: say in {} where it stands", file!()))
+}
+
+#[test]
+fn dependencies_point_downward_only() {
+    let mut upward = Vec::new();
+    for package in members() {
+        let own = floor(&package.name);
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.name.starts_with("moneta-")) {
+            // A test may use what stands beside it, never what stands above.
+            let most = if dependency.kind == DependencyKind::Development { own } else { own.saturating_sub(1) };
+            if floor(&dependency.name) > most {
+                upward.push(format!("{} → {}", package.name, dependency.name));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "these dependencies do not point downward: {upward:#?}");
+}
+
+#[test]
+fn no_service_depends_on_another_service_even_in_tests() {
+    let services: BTreeSet<&str> = FLOORS[5].iter().copied().collect();
+    let mut found = Vec::new();
+    for package in members().iter().filter(|package| services.contains(package.name.as_str())) {
+        for dependency in package.dependencies.iter().filter(|dependency| services.contains(dependency.name.as_str())) {
+            found.push(format!("{} → {}", package.name, dependency.name));
+        }
+    }
+    assert!(found.is_empty(), "a service holds a client from the contracts instead: {found:#?}");
+}
+
+#[test]
+fn heavy_dependencies_enter_through_one_crate() {
+    let doors: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("polars", &["moneta-feature-pipeline"][..]),
+        ("ort", &["moneta-inference"][..]),
+        ("candle-core", &["moneta-inference"][..]),
+        ("qdrant-edge", &["moneta-model-store"][..]),
+        ("sqlx", &["moneta-kit"][..]),
+    ]);
+    let mut found = Vec::new();
+    // The tests name every dependency once, so that features are the same whatever is built.
+    for package in members().iter().filter(|package| package.name.as_str() != "moneta-tests") {
+        for dependency in package.dependencies.iter().filter(|item| item.kind == DependencyKind::Normal) {
+            if let Some(door) = doors.get(dependency.name.as_str())
+                && !door.contains(&package.name.as_str())
+            {
+                found.push(format!("{} → {} (enters through {})", package.name, dependency.name, door.join(", ")));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_crate_is_named_after_its_folder() {
+    for package in members() {
+        let folder = package.manifest_path.parent().and_then(|path| path.file_name()).unwrap_or_default();
+        let expected = if folder == "moneta" { folder.to_owned() } else { format!("moneta-{folder}") };
+        assert_eq!(package.name.as_str(), expected, "{}", package.manifest_path);
+    }
+}
+
+#[test]
+fn only_one_crate_is_a_program() {
+    let programs: Vec<String> = members()
+        .iter()
+        .filter(|package| package.targets.iter().any(cargo_metadata::Target::is_bin))
+        .map(|package| package.name.to_string())
+        .collect();
+    assert_eq!(programs, ["moneta"]);
+}
+
+#[test]
+fn every_compliance_rule_has_a_file_and_every_file_is_in_the_list() {
+    let folder = repository().join("services/compliance/src/rules");
+    let text = std::fs::read_to_string(folder.join("mod.rs")).unwrap();
+    let list = text.split("rules! {").nth(2).or_else(|| text.split("\nrules! {").nth(1)).unwrap();
+    let listed: BTreeSet<String> =
+        list.split('}').next().unwrap().split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let files: BTreeSet<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| !["mod", "testing"].contains(&name.as_str()))
+        .collect();
+    assert_eq!(listed, files, "rules in the list (left) and files (right)");
+}
+
+#[test]
+fn every_model_folder_is_whole() {
+    let mut models = 0;
+    for entry in std::fs::read_dir(repository().join("models")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.join("weights").is_dir() {
+            continue;
+        }
+        models += 1;
+        for file in ["card.md", "model.toml", "golden.json"] {
+            assert!(folder.join(file).is_file(), "{} lacks {file}", folder.display());
+        }
+    }
+    assert!(models >= 3, "{models} models");
+}
+
+/// Folders that are not ours to judge: what is built, fetched or kept by tools.
+const NOT_OURS: &[&str] = &["target", ".git", ".moneta", "moneta-data", "node_modules", "__pycache__"];
+
+fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !NOT_OURS.contains(&name.as_str()) {
+                files(&path, extensions, found);
+            }
+        } else if extensions.iter().any(|extension| path.extension().is_some_and(|own| own == *extension)) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(extensions: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    files(repository(), extensions, &mut found);
+    found.sort();
+    let name = |path: &Path| path.strip_prefix(repository()).unwrap().display().to_string();
+    found.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn no_file_is_too_long_to_see_across() {
+    let long: Vec<String> = sources(&["rs", "proto", "js", "css", "py", "sql"])
+        .iter()
+        .filter(|(_, text)| text.lines().count() > LONGEST)
+        .map(|(name, text)| format!("{name}: {} lines", text.lines().count()))
+        .collect();
+    assert!(long.is_empty(), "longer than {LONGEST} lines: {long:#?}");
+}
+
+#[test]
+fn every_rust_file_says_what_it_is_for() {
+    let silent: Vec<String> = sources(&["rs"])
+        .iter()
+        .filter(|(name, text)| !name.ends_with("build.rs") && !text.trim_start().starts_with("//!"))
+        .map(|(name, _)| name.clone())
+        .collect();
+    assert!(silent.is_empty(), "these do not open with //!: {silent:#?}");
+}
+
+#[test]
+fn the_machines_time_and_randomness_are_read_in_kit_only() {
+    // Assembled here, so that this file does not find itself.
+    let banned = [("Utc", "now("), ("SystemTime", "now("), ("Uuid", "new_v4("), ("Uuid", "now_v7("), ("rand", "rng(")];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["rs"]).iter().filter(|(name, _)| !name.starts_with("services/kit/")) {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            for (owner, method) in banned {
+                if line.contains(&format!("{owner}::{method}")) {
+                    found.push(format!("{name}:{}: {}", number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "use the clock and the cause that are handed in: {found:#?}");
+}
+
+#[test]
+fn nothing_is_left_to_be_done_later() {
+    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["TO", "DO"].concat(), ["FIX", "ME"].concat()];
+    let mut found = Vec::new();
+    for (name, text) in sources(&["rs", "js", "py"]) {
+        for (number, line) in text.lines().enumerate() {
+            if words.iter().any(|word| line.contains(word)) {
+                found.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -1,0 +1,146 @@
+//! What a data directory says has happened: read from the services' databases while nothing runs on them, to compare runs.
+use moneta_kit::{
+    args,
+    service::ServiceDef,
+    store::{Db, Durability, sqlite_url},
+};
+use std::{collections::BTreeMap, path::Path};
+
+/// A table, and the columns that tell what happened. Positions in a list are left out: two events that do not depend on each
+/// other may come in either order. Sealed texts and password hashes are left out: they are random by design.
+struct Kept {
+    service: &'static ServiceDef,
+    table: &'static str,
+    columns: &'static [&'static str],
+}
+
+const KEPT: &[Kept] = &[
+    Kept {
+        service: &moneta_trading::SERVICE,
+        table: "orders",
+        columns: &[
+            "order_id", "client_order_id", "owner_id", "portfolio_id", "idempotency_key", "symbol", "side",
+            "quantity_nanos", "limit_price", "origin", "recommendation_id", "proposal_digest", "decision_id",
+            "reserved_minor", "status", "reason", "created_micros",
+        ],
+    },
+    Kept {
+        service: &moneta_trading::SERVICE,
+        table: "fills",
+        columns: &[
+            "execution_id", "order_id", "line", "quantity_nanos", "price", "commission_minor", "spread_minor", "at_micros",
+            "date", "remaining_nanos", "booked",
+        ],
+    },
+    Kept {
+        service: &moneta_portfolio::SERVICE,
+        table: "transactions",
+        columns: &[
+            "transaction_id", "portfolio_id", "kind", "at_micros", "date", "symbol", "quantity_nanos", "price",
+            "cash_minor", "commission_minor", "spread_minor", "realised_minor", "order_id", "execution_id",
+        ],
+    },
+    Kept {
+        service: &moneta_portfolio::SERVICE,
+        table: "postings",
+        columns: &["transaction_id", "line", "account", "amount_minor"],
+    },
+    Kept {
+        service: &moneta_portfolio::SERVICE,
+        table: "lots",
+        columns: &["portfolio_id", "lot_id", "symbol", "opened", "quantity_nanos", "cost_minor"],
+    },
+    Kept {
+        service: &moneta_portfolio::SERVICE,
+        table: "valuations",
+        columns: &["portfolio_id", "date", "value_minor", "cash_minor", "day_return", "twr_index"],
+    },
+    Kept {
+        service: &moneta_notification::SERVICE,
+        table: "notifications",
+        columns: &["notification_id", "user_id", "topic", "title", "body", "event_id", "created"],
+    },
+    Kept {
+        service: &moneta_notification::SERVICE,
+        table: "deliveries",
+        columns: &["notification_id", "channel", "status"],
+    },
+    Kept {
+        service: &moneta_advisor::SERVICE,
+        table: "decisions",
+        columns: &["decision_id", "portfolio_id", "at", "date", "outcome", "digest", "recommendation_id", "record"],
+    },
+    Kept {
+        service: &moneta_advisor::SERVICE,
+        table: "recommendations",
+        columns: &[
+            "recommendation_id", "portfolio_id", "decision_id", "status", "status_reason", "summary", "proposal_digest",
+            "issued",
+        ],
+    },
+    Kept { service: &moneta_compliance::SERVICE, table: "alerts", columns: &["alert_id", "rule_id", "user_id", "message"] },
+    Kept {
+        service: &moneta_compliance::SERVICE,
+        table: "audit_entries",
+        columns: &["event_id", "event_type", "subject", "actor", "at"],
+    },
+];
+
+/// The rows of the tables, each row as text, sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    tables: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl History {
+    /// Reads a data directory.
+    pub async fn of(data: &Path) -> Self {
+        let mut tables = BTreeMap::new();
+        for kept in KEPT {
+            let name = kept.service.name;
+            let url = sqlite_url(&data.join(name).join(format!("{name}.db")));
+            let db = Db::open_with(&url, name, kept.service.migrations, Durability::Process).await.unwrap();
+            let row = kept.columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ' ' || ");
+            let sql = format!("SELECT {row} AS told FROM {} ORDER BY 1", kept.table);
+            let rows = db.fetch_all(&sql, args![]).await.unwrap();
+            tables.insert(kept.table, rows.iter().map(|row| row.text("told").unwrap().to_owned()).collect());
+            db.close().await;
+        }
+        Self { tables }
+    }
+
+    /// How many rows a table has.
+    pub fn count(&self, table: &str) -> usize {
+        self.tables.get(table).map_or(0, Vec::len)
+    }
+
+    /// Rows of a table that hold a text.
+    pub fn matching(&self, table: &str, text: &str) -> usize {
+        self.tables.get(table).map_or(0, |rows| rows.iter().filter(|row| row.contains(text)).count())
+    }
+
+    /// How many rows each table has, for the report.
+    pub fn summary(&self) -> String {
+        self.tables.iter().map(|(table, rows)| format!("{table} {}", rows.len())).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What the other history lacks and what it has too much, one line each; empty when they are the same.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (table, rows) in &self.tables {
+            let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+            for row in rows {
+                *counts.entry(row).or_default() += 1;
+            }
+            for row in other.tables.get(table).into_iter().flatten() {
+                *counts.entry(row).or_default() -= 1;
+            }
+            for (row, count) in counts.into_iter().filter(|(_, count)| *count != 0) {
+                let what = if count > 0 { "lost" } else { "not expected" };
+                let shown: String = row.chars().take(600).collect();
+                found.push(format!("{table}: {what}: {shown}"));
+            }
+        }
+        found
+    }
+}
