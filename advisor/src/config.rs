@@ -26,8 +26,12 @@ pub struct Config {
     pub cash_return: f64,
     /// Sharpe ratio that the equilibrium returns assume.
     pub market_sharpe: f64,
-    /// Weight of the forecast's own mean against the equilibrium.
+    /// Weight of the forecast's own mean against the equilibrium, 0 to 1. Zero unless somebody has shown that the mean is
+    /// worth something: noise in it is paid for in turnover.
     pub view_weight: f64,
+    /// Trading days that a position is meant to be held: the cost of trading is spread over them when it is weighed
+    /// against a return a year.
+    pub holding_days: f64,
     /// Cost of trading one way in basis points.
     pub cost_bp: f64,
     /// Smallest trade as a fraction of the portfolio's value.
@@ -63,7 +67,8 @@ impl Default for Config {
             max_turnover: 1.0,
             cash_return: 0.01,
             market_sharpe: 0.4,
-            view_weight: 0.1,
+            view_weight: 0.0,
+            holding_days: 63.0,
             cost_bp: 4.0,
             min_trade: 0.005,
             band: 0.02,

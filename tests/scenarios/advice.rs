@@ -95,6 +95,12 @@ pub async fn the_agent_acts_for_the_adventurous_investor_without_asking(stage: &
     effects::followed_once(stage, &api, filled[0]).await;
     let decision = api.get(&format!("/api/v1/decisions/{}", text(&first, "decision_id"))).await.ok();
     assert_eq!(text(&decision, "digest").len(), 64, "{decision}");
-    let record = decision["record"].to_string();
-    assert!(record.contains("sha256"), "the record pins the models by digest: {record}");
+    let inputs = &decision["record"]["inputs"];
+    let models = inputs["models"].as_array().cloned().unwrap_or_default();
+    assert!(models.len() >= 2, "the record names its models: {inputs}");
+    for model in &models {
+        let digest = text(model, "digest");
+        let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
+        assert!(hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()), "pinned by digest: {model}");
+    }
 }

@@ -12,7 +12,7 @@ mod refusals;
 mod resilience;
 mod trading;
 
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{FutureExt as _, future::LocalBoxFuture};
 use moneta_tests::{Shape, Stagehand, seeded};
 use std::{panic::AssertUnwindSafe, time::Instant};
 
@@ -23,7 +23,7 @@ type Fits = fn(Shape) -> bool;
 struct Scenario {
     name: &'static str,
     fits: Fits,
-    play: for<'a> fn(&'a Stagehand) -> BoxFuture<'a, ()>,
+    play: for<'a> fn(&'a Stagehand) -> LocalBoxFuture<'a, ()>,
 }
 
 const ANY: Fits = |_| true;
@@ -31,7 +31,7 @@ const APART: Fits = |shape| shape == Shape::ProcessAService;
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident $fits:ident;)*) => {
-        &[$(Scenario { name: stringify!($name), fits: $fits, play: |stage| $module::$name(stage).boxed() },)*]
+        &[$(Scenario { name: stringify!($name), fits: $fits, play: |stage| $module::$name(stage).boxed_local() },)*]
     };
 }
 

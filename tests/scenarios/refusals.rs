@@ -17,7 +17,7 @@ pub async fn wrong_orders_name_what_is_wrong(stage: &Stagehand) {
     let api = stage.user("balanced").await;
     let portfolio = text(&api.portfolio().await, "portfolio_id");
     let before = orders(&api).await;
-    for (field, value) in [
+    for (nth, (field, value)) in [
         ("quantity", "-1"),
         ("quantity", "0"),
         ("quantity", "many"),
@@ -25,10 +25,13 @@ pub async fn wrong_orders_name_what_is_wrong(stage: &Stagehand) {
         ("side", "hold"),
         ("symbol", "no such symbol!"),
         ("portfolio_id", "42"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let mut order = body(&portfolio);
         order[field] = json!(value);
-        api.post_once("/api/v1/orders", &format!("wrong-{field}-{value}"), order).await.names(field, value);
+        api.post_once("/api/v1/orders", &format!("wrong-{nth}"), order).await.names(field, value);
     }
     let mut order = body(&portfolio);
     order["quantity"] = json!(3);

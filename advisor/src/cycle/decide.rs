@@ -114,11 +114,13 @@ fn problem(inputs: &Inputs, view: &MarketView, present: Array1<f64>) -> Problem 
     let allowed = |symbol: &Symbol| {
         inputs.mandate.universe.is_empty() || inputs.mandate.universe.contains(symbol)
     };
+    // A trade is paid once and its gain is earned for as long as the position is held.
+    let turns = super::market::TRADING_DAYS / parameters.holding_days.max(1.0);
     let cost = view
         .symbols
         .iter()
         // An instrument outside the mandate's universe is never traded: its cost is prohibitive.
-        .map(|symbol| if allowed(symbol) { parameters.cost_bp / 10_000.0 } else { 1.0 })
+        .map(|symbol| if allowed(symbol) { (parameters.cost_bp / 10_000.0 * turns).min(1.0) } else { 1.0 })
         .collect();
     Problem {
         expected_return: expected_returns(view, &covariance, inputs),

@@ -155,6 +155,8 @@ pub struct Parameters {
     pub view_weight: f64,
     /// Cost of trading one way, in basis points of value: half the spread plus commission.
     pub cost_bp: f64,
+    /// Trading days that the cost of a trade is spread over when it is weighed against a return a year.
+    pub holding_days: f64,
     /// Trades below this fraction of the portfolio's value are left out.
     pub min_trade: f64,
     /// Drift below which nothing is done while the risk is within bounds, decimal fraction.

@@ -142,6 +142,7 @@ impl Advisor {
                 market_sharpe: config.market_sharpe,
                 view_weight: config.view_weight,
                 cost_bp: config.cost_bp,
+                holding_days: config.holding_days,
                 min_trade: config.min_trade,
                 band: config.band,
             },

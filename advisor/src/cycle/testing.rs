@@ -19,6 +19,7 @@ pub fn parameters() -> Parameters {
         market_sharpe: 0.4,
         view_weight: 0.1,
         cost_bp: 4.0,
+        holding_days: 63.0,
         min_trade: 0.0025,
         band: 0.02,
     }

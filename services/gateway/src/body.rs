@@ -47,7 +47,8 @@ impl<T: Read> FromRequest<App> for OptionalBody<T> {
 
 /// The JSON of a body; none when it is empty.
 pub(crate) async fn json(request: Request, app: &App) -> Result<Option<Value>> {
-    let kind = request.headers().get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let bytes = Bytes::from_request(request, app).await.map_err(|rejection| {
         if rejection.status() == ::http::StatusCode::PAYLOAD_TOO_LARGE {
             Error::TooLarge(app.config().body_limit_bytes)

@@ -57,7 +57,7 @@ impl Default for Config {
             auth_rate: Rate::new(30, 60),
             read_deadline_ms: 2_000,
             work_deadline_ms: 30_000,
-            remembered_answers: 10_000,
+            remembered_answers: 1_000,
             graphql_complexity: 600,
             graphql_depth: 16,
         }

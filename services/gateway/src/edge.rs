@@ -59,13 +59,16 @@ fn fault(response: &Response) -> Option<Error> {
     Some(match status {
         StatusCode::NOT_FOUND => Error::NoPath,
         StatusCode::METHOD_NOT_ALLOWED => Error::Method,
-        status if status.is_client_error() => Problem::invalid("request", status, "a request as in /openapi.json").into(),
+        status if status.is_client_error() => {
+            Problem::invalid("request", status, "a request as in /openapi.json").into()
+        }
         _ => fault_of_ours(),
     })
 }
 
 fn fault_of_ours() -> Error {
-    Problem::new(Kind::Internal, Kind::Internal.default_code(), "something went wrong on our side; it has been logged").into()
+    Problem::new(Kind::Internal, Kind::Internal.default_code(), "something went wrong on our side; it has been logged")
+        .into()
 }
 
 fn secure(headers: &mut HeaderMap) {

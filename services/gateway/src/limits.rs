@@ -1,9 +1,5 @@
 //! Rate limits: by user when the caller is known, by address when not, and a stricter one where passwords are tried.
-use crate::{
-    App, Config, Error, Result,
-    auth::Session,
-    config::Rate,
-};
+use crate::{App, Config, Error, Result, auth::Session, config::Rate};
 use axum::{
     extract::{ConnectInfo, Request, State},
     middleware::Next,
@@ -112,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_through_and_then_told_how_long_to_wait() {
-        let config: Config = serde_json::from_value(serde_json::json!({"peer_rate": {"burst": 2, "per_minute": 1}})).unwrap();
+        let config: Config =
+            serde_json::from_value(serde_json::json!({"peer_rate": {"burst": 2, "per_minute": 1}})).unwrap();
         let limits = Limits::new(&config).unwrap();
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         for _ in 0..2 {

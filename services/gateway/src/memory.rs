@@ -45,6 +45,7 @@ impl Memory {
         match outcome {
             Ok(answer) => {
                 if answers.len() >= self.most
+                    && !answers.contains_key(&(user, question.clone()))
                     && let Some(oldest) = answers.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone())
                 {
                     answers.remove(&oldest);

@@ -50,7 +50,8 @@ pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openap
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             operation.security.get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
-            let response = ResponseBuilder::new().description("what was wrong").content("application/problem+json", problem());
+            let response =
+                ResponseBuilder::new().description("what was wrong").content("application/problem+json", problem());
             operation.responses.responses.insert("default".to_owned(), response.build().into());
         }
     }

@@ -70,7 +70,10 @@ mod tests {
         }
         assert!(!page.contains("style=") && !page.contains("onclick=") && !page.contains("<style"));
         assert!(page.split("<script").skip(1).all(|tag| tag.contains("src=") && tag.contains("></script>")));
-        assert!(ASSETS.iter().all(|asset| !asset.text.contains("innerHTML")), "texts of others are never read as markup");
+        assert!(
+            ASSETS.iter().all(|asset| !asset.text.contains("innerHTML")),
+            "texts of others are never read as markup"
+        );
         assert!(ASSETS.iter().all(|asset| !asset.text.contains("https://")));
     }
 
@@ -88,7 +91,10 @@ mod tests {
     fn a_copy_that_is_still_good_is_not_sent_again() {
         let asset = &ASSETS[0];
         let first = serve(asset, "\"a\"", &HeaderMap::new());
-        assert_eq!((first.status(), &first.headers()[header::ETAG]), (StatusCode::OK, &HeaderValue::from_static("\"a\"")));
+        assert_eq!(
+            (first.status(), &first.headers()[header::ETAG]),
+            (StatusCode::OK, &HeaderValue::from_static("\"a\""))
+        );
         let mut headers = HeaderMap::new();
         headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static("\"a\""));
         assert_eq!(serve(asset, "\"a\"", &headers).status(), StatusCode::NOT_MODIFIED);

@@ -62,7 +62,8 @@ impl FromText for Option<String> {
 
 impl FromText for Option<u32> {
     fn from_text(name: &str, text: Option<String>) -> Result<Self, Problem> {
-        let number = |text: String| text.parse().map_err(|_| Problem::invalid(name, text, "a whole number, 0 or above"));
+        let number =
+            |text: String| text.parse().map_err(|_| Problem::invalid(name, text, "a whole number, 0 or above"));
         text.map(number).transpose()
     }
 }

@@ -8,9 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 const REST: &str = "/api/v1";
 
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::frame())
-        .nest(REST, rest::resources())
-        .routes(routes!(graphql::serve))
+    OpenApiRouter::with_openapi(openapi::frame()).nest(REST, rest::resources()).routes(routes!(graphql::serve))
 }
 
 /// The OpenAPI 3.1 document.

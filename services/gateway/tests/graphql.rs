@@ -57,7 +57,8 @@ async fn another_users_portfolio_does_not_exist_here_either() {
     assert!(answer.ok()["data"]["dashboard"]["user"]["userId"].is_string());
     assert_eq!(answer.body["data"]["dashboard"]["portfolio"], Value::Null);
     assert_eq!(answer.body["errors"][0]["extensions"]["code"], "not_found");
-    let nothing = front.bert(Method::POST, "/graphql", Some(json!({"query": "{ dashboard { portfolio { name } } }"}))).await;
+    let nothing =
+        front.bert(Method::POST, "/graphql", Some(json!({"query": "{ dashboard { portfolio { name } } }"}))).await;
     assert_eq!(nothing.ok()["data"]["dashboard"]["portfolio"], Value::Null, "none is no error");
     assert!(nothing.body["errors"].is_null());
     let stranger = front.send(Method::POST, "/graphql", None, Some(json!({"query": "{ __typename }"})), &[]).await;
@@ -69,8 +70,9 @@ async fn a_service_that_is_down_takes_only_its_own_part_with_it() {
     let mut front = Front::with(|config| config.with("client.attempts", 1)).await;
     ask(&front, DASHBOARD, json!({})).await;
     for service in ["portfolio", "notification"] {
-        let down = axum::Router::new()
-            .fallback(|| async { tonic::Status::unavailable("connection to 10.1.2.3 refused").into_http::<axum::body::Body>() });
+        let down = axum::Router::new().fallback(|| async {
+            tonic::Status::unavailable("connection to 10.1.2.3 refused").into_http::<axum::body::Body>()
+        });
         front.stage.fake(service, Routes::from(down));
     }
     let query = "{ dashboard { staleSeconds user { email } portfolio { cash { amount } } } }";

@@ -99,7 +99,7 @@ function draw(shown, errors) {
 function drawReplay(replay) {
   byId("replay").hidden = !replay?.active;
   if (!replay?.active) return;
-  byId("replay-text").textContent = `Replaying market history: ${day(replay.date)}${replay.until ? ` of ${day(replay.until)}` : ""}`;
+  byId("replay-text").textContent = `Replaying market history: ${day(replay.date)}${replay.until ? `, until ${day(replay.until)}` : ""}`;
   byId("replay-progress").max = Math.max(1, replay.daysTotal);
   byId("replay-progress").value = replay.daysDone;
 }

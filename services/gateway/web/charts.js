@@ -131,6 +131,8 @@ export class ValueChart {
     const half = this.tip.offsetWidth / 2;
     const at = Math.min(this.container.clientWidth - half, Math.max(half, x));
     this.tip.style.left = `${at}px`;
+    // On the side of the chart where the line is not.
+    this.tip.style.top = y > HEIGHT / 2 ? "0" : `${HEIGHT - MARGIN.bottom - this.tip.offsetHeight - 8}px`;
   }
 }
 

@@ -29,15 +29,26 @@ export async function open() {
   try {
     const { items } = await request("GET", "/api/v1/conversations?limit=1");
     if (!items.length || mine !== signedIn) return;
-    const found = await request("GET", `/api/v1/conversations/${encodeURIComponent(items[0].conversation_id)}/messages?limit=100`);
+    const messages = await everything(`/api/v1/conversations/${encodeURIComponent(items[0].conversation_id)}/messages`);
     if (mine !== signedIn || conversation) return;
     conversation = items[0].conversation_id;
-    const messages = found.items.toSorted((one, other) => (one.at ?? "").localeCompare(other.at ?? ""));
     byId("messages").replaceChildren(...messages.map((message, nth) => draw(message, nth === messages.length - 1)));
     settle();
   } catch {
     // The first message will say what is wrong.
   }
+}
+
+/** All items of a list, oldest first, page by page. */
+async function everything(path) {
+  const all = [];
+  let cursor = "";
+  do {
+    const page = await request("GET", `${path}?limit=200&cursor=${encodeURIComponent(cursor)}`);
+    all.push(...page.items);
+    cursor = page.next_cursor ?? "";
+  } while (cursor);
+  return all;
 }
 
 function settle() {

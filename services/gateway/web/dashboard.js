@@ -183,7 +183,7 @@ function recommendation(one, first) {
       el("summary", { "data-key": `rules-summary-${id}` }, `${one.verdicts.length} compliance ${one.verdicts.length === 1 ? "rule" : "rules"} `, badge(worst)),
       el("ul", { class: "verdicts" }, one.verdicts.map((verdict) => el("li", {}, badge(verdict.outcome),
         el("span", {}, el("strong", {}, verdict.ruleId), ` ${verdict.citation}`, verdict.reasons.map((reason) => el("span", { class: "quiet block" }, reason))))))) : null,
-    failure && el("p", { class: "error", role: "alert" }, failure),
+    open && failure && el("p", { class: "error", role: "alert" }, failure),
     open && one.autonomy === "advise" && el("p", { class: "quiet" }, "Advice only: your mandate leaves the orders to you."),
     open && el("div", { class: "decide" },
       one.autonomy !== "advise" && el("button", {

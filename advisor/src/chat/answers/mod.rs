@@ -15,7 +15,6 @@ use moneta_contracts::{
 use moneta_kit::client::Call;
 use moneta_models::nlu::{Embedding, Entities, EntityValue, Intent, extract};
 use moneta_types::{Cause, Date, UserId};
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// What is said back.

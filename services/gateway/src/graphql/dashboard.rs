@@ -5,8 +5,8 @@ use crate::{
     memory::Aged,
     rest::{portfolio_of, portfolios_of, recommendations_of},
     view::{
-        Account, Drift, Mandate, MarketState, Notification, Order, Performance, Portfolio, Recommendation, ReplayStatus,
-        Show as _,
+        Account, Drift, Mandate, MarketState, Notification, Order, Performance, Portfolio, Recommendation,
+        ReplayStatus, Show as _,
     },
 };
 use async_graphql::Object;
@@ -38,7 +38,8 @@ impl Dashboard {
         id: Option<String>,
     ) -> Result<Option<Aged<Portfolio>>> {
         let known = portfolios.clone()?;
-        let found = known.answer.into_iter().find(|portfolio| id.as_ref().is_none_or(|id| portfolio.portfolio_id == *id));
+        let found =
+            known.answer.into_iter().find(|portfolio| id.as_ref().is_none_or(|id| portfolio.portfolio_id == *id));
         match (found, id) {
             (Some(portfolio), _) => Ok(Some(Aged { answer: portfolio, stale_seconds: known.stale_seconds })),
             // Staff look at clients' portfolios; for everybody else another's portfolio does not exist.
@@ -114,11 +115,8 @@ impl Dashboard {
     /// Orders of the portfolio, newest first.
     async fn orders(&self, first: Option<u32>, status: Option<String>) -> async_graphql::Result<Vec<Order>> {
         let Some(portfolio_id) = self.portfolio_id()? else { return Ok(Vec::new()) };
-        let request = trading::ListOrdersRequest {
-            portfolio_id,
-            status: status.unwrap_or_default(),
-            page: Self::page(first),
-        };
+        let request =
+            trading::ListOrdersRequest { portfolio_id, status: status.unwrap_or_default(), page: Self::page(first) };
         Ok(orders(&self.app, &self.caller, request).await?)
     }
 
@@ -167,11 +165,8 @@ async fn performance(
     from: Option<String>,
     to: Option<String>,
 ) -> Result<Performance> {
-    let request = portfolio::PerformanceRequest {
-        portfolio_id,
-        from: from.unwrap_or_default(),
-        to: to.unwrap_or_default(),
-    };
+    let request =
+        portfolio::PerformanceRequest { portfolio_id, from: from.unwrap_or_default(), to: to.unwrap_or_default() };
     Ok(Performance::show(app.directory().portfolio().performance(caller.call.request(request)).await?.into_inner()))
 }
 

@@ -3,8 +3,8 @@ use crate::{
     App, Result,
     auth::Caller,
     body::{Body, OptionalBody, body},
-    query::params,
     query::Params,
+    query::params,
     view::{self, Account, Erasure, Me, Questionnaire, Show as _},
 };
 use ::http::{HeaderValue, StatusCode, header};
@@ -123,7 +123,11 @@ async fn update(State(app): State<App>, caller: Caller, Body(body): Body<Profile
 /// Erases the account: the key of the personal data is destroyed. What the law makes us keep is listed.
 #[utoipa::path(delete, path = "/me", tag = "account", request_body = Option<Erase>,
     responses((status = 200, body = Erasure)))]
-async fn erase(State(app): State<App>, caller: Caller, OptionalBody(body): OptionalBody<Erase>) -> Result<Json<Erasure>> {
+async fn erase(
+    State(app): State<App>,
+    caller: Caller,
+    OptionalBody(body): OptionalBody<Erase>,
+) -> Result<Json<Erasure>> {
     let request = pb::EraseUserRequest {
         user_id: caller.user.to_string(),
         reason: body.reason.unwrap_or_else(|| "asked for by the user".to_owned()),
@@ -161,8 +165,7 @@ async fn set_preferences(
     caller: Caller,
     Body(values): Body<BTreeMap<String, String>>,
 ) -> Result<Json<BTreeMap<String, String>>> {
-    let request =
-        pb::SetPreferencesRequest { user_id: caller.user.to_string(), values: values.into_iter().collect() };
+    let request = pb::SetPreferencesRequest { user_id: caller.user.to_string(), values: values.into_iter().collect() };
     let preferences = app.directory().user().set_preferences(caller.call.request(request)).await?.into_inner();
     Ok(Json(preferences.values.into_iter().collect()))
 }
@@ -175,10 +178,8 @@ async fn questionnaire(
     caller: Caller,
     Params(version): Params<Version>,
 ) -> Result<Json<Questionnaire>> {
-    let request = pb::GetQuestionnaireRequest {
-        user_id: caller.user.to_string(),
-        version: version.version.unwrap_or_default(),
-    };
+    let request =
+        pb::GetQuestionnaireRequest { user_id: caller.user.to_string(), version: version.version.unwrap_or_default() };
     let questionnaire = app.directory().user().get_questionnaire(caller.call.request(request)).await?.into_inner();
     Ok(Json(Questionnaire::show(questionnaire)))
 }
@@ -191,8 +192,7 @@ async fn submit(
     caller: Caller,
     Body(answers): Body<AnswersInput>,
 ) -> Result<(StatusCode, Json<Questionnaire>)> {
-    let request =
-        pb::SubmitQuestionnaireRequest { user_id: caller.user.to_string(), answers: Some(answers.into()) };
+    let request = pb::SubmitQuestionnaireRequest { user_id: caller.user.to_string(), answers: Some(answers.into()) };
     let stored = app.directory().user().submit_questionnaire(caller.call.request(request)).await?.into_inner();
     Ok((StatusCode::CREATED, Json(Questionnaire::show(stored))))
 }

@@ -11,7 +11,11 @@ use moneta_contracts::user::{LoginRequest, LogoutRequest, RefreshRequest, Regist
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(register)).routes(routes!(login)).routes(routes!(refresh)).routes(routes!(logout))
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
 }
 
 body! {
@@ -67,7 +71,11 @@ fn local_part(email: &str) -> String {
 /// Signs in.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Credentials,
     responses((status = 200, body = Session)))]
-async fn login(State(app): State<App>, Stranger(call): Stranger, Body(body): Body<Credentials>) -> Result<Json<Session>> {
+async fn login(
+    State(app): State<App>,
+    Stranger(call): Stranger,
+    Body(body): Body<Credentials>,
+) -> Result<Json<Session>> {
     let request = LoginRequest { email: body.email, password: body.password };
     let session = app.directory().user().login(call.request(request)).await?.into_inner();
     Ok(Json(Session::show(session)))

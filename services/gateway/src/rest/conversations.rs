@@ -94,5 +94,9 @@ async fn send(
         client_reference: body.client_reference.unwrap_or_else(|| caller.reference()),
     };
     let call = caller.call.deadline(app.work_deadline());
-    if chat::wants_events(&headers) { chat::stream(&app, &call, request).await } else { chat::answer(&app, &call, request).await }
+    if chat::wants_events(&headers) {
+        chat::stream(&app, &call, request).await
+    } else {
+        chat::answer(&app, &call, request).await
+    }
 }

@@ -45,7 +45,8 @@ impl<T: Serialize> IntoResponse for Aged<T> {
         let stale = self.stale_seconds.is_some();
         let mut response = Json(Shown { thing: self.answer, stale_seconds: self.stale_seconds }).into_response();
         if stale {
-            let warning = HeaderValue::from_static(r#"110 moneta "the service does not answer; this is the last known state""#);
+            let warning =
+                HeaderValue::from_static(r#"110 moneta "the service does not answer; this is the last known state""#);
             response.headers_mut().insert(header::WARNING, warning);
         }
         response
@@ -58,6 +59,7 @@ pub(crate) async fn portfolio_or_first(app: &App, caller: &Caller, named: Option
         return Ok(id);
     }
     let first = portfolios_of(app, &caller.call, caller.user).await?.answer.into_iter().next();
-    let first = first.ok_or_else(|| Problem::not_found("portfolio", "of yours; open one with POST /api/v1/portfolios"))?;
+    let first =
+        first.ok_or_else(|| Problem::not_found("portfolio", "of yours; open one with POST /api/v1/portfolios"))?;
     Ok(first.portfolio_id)
 }

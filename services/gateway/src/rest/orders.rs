@@ -95,7 +95,10 @@ fn price(field: &str, text: Option<String>) -> Result<Option<common::Price>, Pro
 fn as_asked(status: tonic::Status) -> Error {
     let mut error = Error::from(status);
     if let Error::Refused(view) = &mut error {
-        view.fields.iter_mut().filter(|field| field.field == "order_type").for_each(|field| field.field = "type".to_owned());
+        view.fields
+            .iter_mut()
+            .filter(|field| field.field == "order_type")
+            .for_each(|field| field.field = "type".to_owned());
     }
     error
 }

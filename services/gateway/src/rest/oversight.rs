@@ -112,10 +112,8 @@ async fn alerts(
     Params(filter): Params<AlertFilter>,
 ) -> Result<Json<Page<Alert>>> {
     caller.require(SUPERVISORS)?;
-    let request = pb::ListAlertsRequest {
-        status: filter.status.unwrap_or_default(),
-        page: page(filter.limit, filter.cursor)?,
-    };
+    let request =
+        pb::ListAlertsRequest { status: filter.status.unwrap_or_default(), page: page(filter.limit, filter.cursor)? };
     let found = app.directory().compliance().list_alerts(caller.call.request(request)).await?.into_inner();
     Ok(Json(Page::of(found.alerts, found.next_cursor)))
 }

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn money_has_the_decimals_of_its_currency() {
-        let show = |minor_units, currency: &str| Money::show(pb::Money { minor_units, currency: currency.to_owned() }).amount;
+        let show =
+            |minor_units, currency: &str| Money::show(pb::Money { minor_units, currency: currency.to_owned() }).amount;
         assert_eq!(show(1234, "USD"), "12.34");
         assert_eq!(show(-5, "EUR"), "-0.05");
         assert_eq!(show(1234, "JPY"), "1234");

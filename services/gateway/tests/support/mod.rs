@@ -77,7 +77,8 @@ impl Front {
 
     pub async fn with(configure: impl Fn(Config) -> Config + Send + Sync + 'static) -> Self {
         let tokens = Arc::new(OnceLock::<Tokens>::new());
-        let mut builder = Stage::builder(&[SERVICE]).config(move |config| configure(config.with("gateway.listen", "127.0.0.1:0")));
+        let mut builder =
+            Stage::builder(&[SERVICE]).config(move |config| configure(config.with("gateway.listen", "127.0.0.1:0")));
         for (name, double) in doubles(&tokens) {
             builder = builder.fake(name, double.routes());
         }

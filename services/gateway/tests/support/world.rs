@@ -280,16 +280,22 @@ fn recommendation(id: &str, status: &str) -> advisor::Recommendation {
         status: status.to_owned(),
         autonomy: "approve".to_owned(),
         summary: "Sell some Apple and buy Johnson & Johnson to bring the risk back to your level".to_owned(),
-        explanation: "Apple has fallen less than the rest and is now 31.95 % of the portfolio, against a target of 30 %.\n\
+        explanation:
+            "Apple has fallen less than the rest and is now 31.95 % of the portfolio, against a target of 30 %.\n\
             The trades bring the forecast volatility from 18.3 % to 16.9 % a year; they cost $2.40."
-            .to_owned(),
+                .to_owned(),
         trades: vec![
             trade("AAPL", "sell", 30, 186_180, "above its target"),
             trade("JNJ", "buy", 14, 176_736, "below its target"),
         ],
         verdicts: vec![
             verdict("suitability.risk", "COBS 9A.2.1R", "pass", "volatility of 16.9 % is within your ceiling of 20 %"),
-            verdict("suitability.concentration", "COBS 9A.2.1R", "warn", "one share is more than 30 % of the portfolio"),
+            verdict(
+                "suitability.concentration",
+                "COBS 9A.2.1R",
+                "warn",
+                "one share is more than 30 % of the portfolio",
+            ),
         ],
         proposal_digest: DIGEST.to_owned(),
         issued_micros: 1_584_047_100_000_000,
@@ -427,17 +433,24 @@ fn notification_double() -> Double {
         mandatory: true,
         ..notification::NotificationView::default()
     };
-    Double::default()
-        .on("/moneta.notification.v1.Notification/ListNotifications", move |_: notification::ListNotificationsRequest, _| {
+    Double::default().on(
+        "/moneta.notification.v1.Notification/ListNotifications",
+        move |_: notification::ListNotificationsRequest, _| {
             Ok(notification::ListNotificationsResponse {
                 notifications: vec![
-                    message(NOTIFICATION, "The market fell 9.5 % today", "Your portfolio lost $4,120.00, or 4.1 %.", false),
+                    message(
+                        NOTIFICATION,
+                        "The market fell 9.5 % today",
+                        "Your portfolio lost $4,120.00, or 4.1 %.",
+                        false,
+                    ),
                     message("n-2", "30 Apple were sold at $62.03", "The order of your recommendation is filled.", true),
                 ],
                 next_cursor: String::new(),
                 unread: 1,
             })
-        })
+        },
+    )
 }
 
 fn market_double() -> Double {

@@ -69,7 +69,7 @@ fn configure(args: &Demo) -> Result<Config> {
     settings::remember(
         &folder,
         &format!(
-            "# What this demo was started with.\n{seed}log = \"warn\"\n\n[clock]\nmode = \"replay\"\nfrom = \"{from}\"\n\n\
+            "# What this demo was started with.\n{seed}log = \"warn,qdrant_edge=error\"\n\n[clock]\nmode = \"replay\"\nfrom = \"{from}\"\n\n\
              [market_data.replay]\nfrom = \"{from}\"\n{until}",
             from = args.from
         ),
@@ -101,6 +101,7 @@ async fn replay(running: &Running, args: &Demo) -> Result<bool> {
                 return Ok(true);
             }
             "session_closed" => {
+                seed::renew_questionnaires(running).await?;
                 if !args.common.json {
                     running.quiet().wait().await;
                     reporter.tell(running, &step.date).await?;

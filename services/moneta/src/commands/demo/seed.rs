@@ -8,14 +8,16 @@ use moneta_contracts::{
     market_data::{LatestPricesRequest, ReplayStatusRequest},
     portfolio::{CashMovementRequest, CreatePortfolioRequest},
     trading::SubmitOrderRequest,
-    user::{GetQuestionnaireRequest, ProvisionAccountRequest, SubmitQuestionnaireRequest},
+    user::{GetQuestionnaireRequest, ListInvestorsRequest, ProvisionAccountRequest, SubmitQuestionnaireRequest},
 };
 use moneta_kit::{client::Call, identity::Role, problem::parse, runner::Running};
-use moneta_types::{Cause, Quantity, UserId};
+use moneta_types::{Cause, Quantity, Timestamp, UserId};
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::time::Duration;
 
 const CURRENCY: &str = "USD";
+/// Days after which the investors answer the questionnaire again; it is good for 365.
+const RENEW_AFTER_DAYS: i64 = 350;
 
 /// Seeds what is not there yet.
 pub async fn seed(running: &Running) -> Result<()> {
@@ -35,6 +37,34 @@ pub async fn seed(running: &Running) -> Result<()> {
         seed_investor(running, investor).await?;
     }
     running.quiet().wait().await;
+    Ok(())
+}
+
+/// The investors answer the questionnaire again before it is a year old, as the rules on periodic assessment ask
+/// (article 54(13) of Delegated Regulation (EU) 2017/565).
+pub async fn renew_questionnaires(running: &Running) -> Result<()> {
+    let accounts = running
+        .directory()
+        .user()
+        .list_investors(running.call().request(ListInvestorsRequest {}))
+        .await?
+        .into_inner()
+        .accounts;
+    for account in accounts.iter().filter(|account| INVESTORS.iter().any(|known| known.email == account.email)) {
+        let user: UserId = parse("user_id", &account.user_id)?;
+        let (token, _) = running.tokens().issue_access(user, &[Role::Investor], Duration::from_secs(600))?;
+        let newest = GetQuestionnaireRequest { user_id: user.to_string(), version: 0 };
+        let call = Call::bearer(&token, Cause::named(&format!("demo/{}/questionnaire", account.email)));
+        let mut users = running.directory().user();
+        let last = users.get_questionnaire(call.request(newest)).await?.into_inner();
+        let age = running.clock().now().seconds_since(Timestamp::from_micros(last.submitted_micros));
+        if age > RENEW_AFTER_DAYS * 86_400 {
+            let cause = Cause::named(&format!("demo/{}/questionnaire/{}", account.email, last.version + 1));
+            let request =
+                SubmitQuestionnaireRequest { user_id: user.to_string(), answers: Some(answers(&account.email)) };
+            users.submit_questionnaire(Call::bearer(&token, cause).request(request)).await?;
+        }
+    }
     Ok(())
 }
 

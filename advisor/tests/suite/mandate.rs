@@ -1,0 +1,77 @@
+//! The mandate: optimistic lock, what is refused, and who holds the leash.
+use super::support::{Scene, client, code, portfolio, world::usd};
+use moneta_contracts::{advisor as pb, events::MandateChanged};
+use moneta_kit::identity::Role;
+use moneta_types::{Cause, UserId};
+use tonic::Code;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_needs_the_version_that_it_was_made_on() {
+    let scene = Scene::start().await;
+    let present = scene.mandate().await;
+    assert_eq!((present.version, present.autonomy.as_str()), (0, "advise"));
+    let wanted = pb::Mandate { autonomy: "approve".to_owned(), ..present };
+    let request = pb::SetMandateRequest { mandate: Some(wanted.clone()), expected_version: 0 };
+    let mut advisor = scene.advisor();
+    let set = advisor.set_mandate(scene.call().request(request.clone())).await.unwrap().into_inner();
+    assert_eq!(set.version, 1);
+    let again = advisor.set_mandate(scene.call().request(request)).await.unwrap().into_inner();
+    assert_eq!(again, set, "the same request again is answered again");
+    let other = pb::Mandate { autonomy: "discretionary".to_owned(), ..wanted };
+    let request = pb::SetMandateRequest { mandate: Some(other), expected_version: 0 };
+    let refused = advisor.set_mandate(scene.call().request(request)).await.unwrap_err();
+    assert_eq!((refused.code(), code(&refused).as_str()), (Code::Aborted, "mandate_changed"));
+    scene.stage.quiet().await;
+    let told: Vec<MandateChanged> = scene.stage.events().await;
+    assert_eq!(told.iter().map(|event| event.version).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_make_no_sense_name_their_field() {
+    let scene = Scene::start().await;
+    let present = scene.mandate().await;
+    let cases: [(&str, Box<dyn Fn(&mut pb::Mandate)>); 5] = [
+        ("mandate.autonomy", Box::new(|mandate| mandate.autonomy = "wild".to_owned())),
+        ("mandate.max_turnover", Box::new(|mandate| mandate.max_turnover = "-1".to_owned())),
+        ("mandate.volatility_ceiling", Box::new(|mandate| mandate.volatility_ceiling = "2".to_owned())),
+        ("mandate.max_order_value", Box::new(|mandate| mandate.max_order_value = usd(0))),
+        ("mandate.universe", Box::new(|mandate| mandate.universe = vec!["not a symbol".to_owned()])),
+    ];
+    for (field, change) in cases {
+        let mut mandate = present.clone();
+        change(&mut mandate);
+        let request = pb::SetMandateRequest { mandate: Some(mandate), expected_version: 0 };
+        let refused = scene.advisor().set_mandate(scene.call().request(request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+        assert!(refused.message().contains(field), "{field}: {}", refused.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_may_stop_the_agent_and_change_nothing_else() {
+    let scene = Scene::start().await;
+    let before = scene.set_autonomy("discretionary").await;
+    let officer = UserId::from_uuid(Cause::named("officer").uuid());
+    let wish = pb::Mandate {
+        paused: true,
+        pause_reason: "under review".to_owned(),
+        max_turnover: "9".to_owned(),
+        max_weight: "1".to_owned(),
+        ..before.clone()
+    };
+    let call = || scene.stage.call_user(officer, &[Role::Compliance]);
+    let request = pb::SetMandateRequest { mandate: Some(wish.clone()), expected_version: before.version };
+    let set = scene.advisor().set_mandate(call().request(request)).await.unwrap().into_inner();
+    assert!(set.paused);
+    assert_eq!(set.max_turnover, before.max_turnover);
+    assert_eq!(set.max_weight, before.max_weight);
+    assert_eq!(set.owner_id, client().to_string());
+
+    let run = pb::Mandate { paused: false, ..wish };
+    let request = pb::SetMandateRequest { mandate: Some(run), expected_version: set.version };
+    let refused = scene.advisor().set_mandate(call().request(request.clone())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let refused = scene.advisor().set_mandate(scene.strange_call().request(request)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound);
+    assert_eq!(scene.mandate().await.portfolio_id, portfolio().to_string());
+}
