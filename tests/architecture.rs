@@ -117,8 +117,14 @@ fn every_compliance_rule_has_a_file_and_every_file_is_in_the_list() {
     let folder = repository().join("services/compliance/src/rules");
     let text = std::fs::read_to_string(folder.join("mod.rs")).unwrap();
     let list = text.split("rules! {").nth(2).or_else(|| text.split("\nrules! {").nth(1)).unwrap();
-    let listed: BTreeSet<String> =
-        list.split('}').next().unwrap().split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let listed: BTreeSet<String> = list
+        .split('}')
+        .next()
+        .unwrap()
+        .split(',')
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -209,7 +215,8 @@ fn the_machines_time_and_randomness_are_read_in_kit_only() {
 
 #[test]
 fn nothing_is_left_to_be_done_later() {
-    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["TO", "DO"].concat(), ["FIX", "ME"].concat()];
+    let words =
+        [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["TO", "DO"].concat(), ["FIX", "ME"].concat()];
     let mut found = Vec::new();
     for (name, text) in sources(&["rs", "js", "py"]) {
         for (number, line) in text.lines().enumerate() {

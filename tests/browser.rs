@@ -135,7 +135,9 @@ async fn an_investor_logs_in_approves_asks_and_sees_orders_fill() {
     let value = api.portfolio().await["value"]["amount"].as_str().unwrap_or_default().to_owned();
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let whole = value.split('.').next().unwrap_or_default().to_owned();
-    browser.shows("the portfolio's value is shown", "[data-testid='stat-value']", |text| digits(text).contains(&whole)).await;
+    browser
+        .shows("the portfolio's value is shown", "[data-testid='stat-value']", |text| digits(text).contains(&whole))
+        .await;
     println!("the dashboard shows {value}");
 
     browser.find("recommendation").await;
@@ -173,8 +175,12 @@ async fn an_investor_logs_in_approves_asks_and_sees_orders_fill() {
 
     let script = "return performance.getEntriesByType('resource').map(entry => entry.name)";
     let fetched = browser.client.execute(script, Vec::new()).await.unwrap();
-    let elsewhere: Vec<_> =
-        fetched.as_array().into_iter().flatten().filter(|url| !url.as_str().unwrap_or_default().starts_with(&page)).collect();
+    let elsewhere: Vec<_> = fetched
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|url| !url.as_str().unwrap_or_default().starts_with(&page))
+        .collect();
     assert!(elsewhere.is_empty(), "the page needs nothing from elsewhere: {elsewhere:?}");
     browser.end().await;
     stage.stop().await;

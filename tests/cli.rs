@@ -177,7 +177,11 @@ async fn commands_work_beside_a_running_process_and_a_promotion_is_served_at_onc
     let registered = run(&data, &["models", "register", better.to_str().unwrap(), "--json"]).json();
     assert_eq!((&registered["number"], &registered["created"]), (&Value::from(2), &Value::from(true)), "{registered}");
     let again = run(&data, &["models", "register", better.to_str().unwrap(), "--json"]).json();
-    assert_eq!((&again["number"], &again["created"]), (&Value::from(2), &Value::from(false)), "the same bytes: {again}");
+    assert_eq!(
+        (&again["number"], &again["created"]),
+        (&Value::from(2), &Value::from(false)),
+        "the same bytes: {again}"
+    );
     run(&data, &["models", "evaluate", "forecast@2"]);
     run(&data, &["models", "promote", "forecast@2", "--alias", "challenger"]);
     assert_eq!(served().await, first, "a challenger does not serve");
@@ -202,7 +206,8 @@ async fn commands_work_beside_a_running_process_and_a_promotion_is_served_at_onc
     })
     .await;
     let history = run(&data, &["models", "history", "forecast", "--json"]).json();
-    let champions: Vec<&Value> = history.as_array().unwrap().iter().filter(|item| item["alias"] == "champion").collect();
+    let champions: Vec<&Value> =
+        history.as_array().unwrap().iter().filter(|item| item["alias"] == "champion").collect();
     let numbers: Vec<&Value> = champions.iter().map(|change| &change["number"]).collect();
     assert_eq!(numbers, [1, 2, 1], "{history}");
     assert_eq!(champions[1]["actor"], "mona", "{history}");

@@ -4,18 +4,20 @@
 use moneta_tests::{Fixture, History, Output, Program, eventually, moneta, outcome, run};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-/// Kills at least.
-const KILLS: usize = 30;
+/// So many kills.
+const KILLS: usize = 36;
 const SEED: u64 = 20_200_316;
 /// About sixty trading days.
 const UNTIL: &str = "2020-03-27";
 
 fn demo(fixture: &Fixture) -> Program {
-    let args = [
-        "demo", "--speed", "0", "--from", "2020-01-02", "--until", UNTIL, "--exit-at-end", "--listen", "127.0.0.1:0",
-    ];
+    let args =
+        ["demo", "--speed", "0", "--from", "2020-01-02", "--until", UNTIL, "--exit-at-end", "--listen", "127.0.0.1:0"];
     Program::start(moneta(&fixture.data(), &args), "demo", &fixture.logs())
 }
 
@@ -31,10 +33,10 @@ async fn undisturbed(fixture: &Fixture) -> (Duration, Duration) {
 }
 
 /// Runs the demo again and again, each time until a SIGKILL at a random moment, until it comes to its end by itself.
-/// How often it was killed while it ran.
-async fn disturbed(fixture: &Fixture, replay: Duration) -> (usize, usize) {
+/// How often it was killed, how often of these while it was starting, and the trading days on which it was killed.
+async fn disturbed(fixture: &Fixture, replay: Duration) -> (usize, usize, BTreeSet<String>) {
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
-    let (mut kills, mut early) = (0, 0);
+    let (mut kills, mut early, mut days) = (0, 0, BTreeSet::new());
     loop {
         let mut program = demo(fixture);
         if kills < KILLS {
@@ -54,16 +56,23 @@ async fn disturbed(fixture: &Fixture, replay: Duration) -> (usize, usize) {
             .await;
             if let Some(status) = program.ended() {
                 assert!(status.success(), "the demo failed after {kills} kills ({status}):\n{}", program.log_tail());
-                return (kills, early);
+                return (kills, early, days);
             }
             program.kill();
             kills += 1;
+            days.extend(last_day(&program));
             continue;
         }
         let status = program.end(Duration::from_secs(300)).await;
         assert!(status.success(), "the demo failed after {kills} kills ({status}):\n{}", program.log_tail());
-        return (kills, early);
+        return (kills, early, days);
     }
+}
+
+/// The last trading day that the demo told something about.
+fn last_day(program: &Program) -> Option<String> {
+    let printed = program.printed();
+    printed.iter().rev().find(|line| line.starts_with("2020-")).and_then(|line| line.get(..10)).map(str::to_owned)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,9 +80,10 @@ async fn a_demo_that_is_killed_at_random_ends_as_if_nothing_had_happened() {
     let (calm, stormy) = (Fixture::new(), Fixture::new());
     let (replay, whole) = undisturbed(&calm).await;
     println!("undisturbed: {:.1} s, of which the replay {:.1} s", whole.as_secs_f64(), replay.as_secs_f64());
-    let (kills, early) = disturbed(&stormy, replay).await;
-    println!("killed {kills} times, {early} of them while starting");
+    let (kills, early, days) = disturbed(&stormy, replay).await;
+    println!("killed {kills} times, {early} of them while starting; the last words were of {days:?}");
     assert!(kills >= KILLS, "the demo came to its end after {kills} kills");
+    assert!(days.len() >= 5, "kills fall on days all over the replay: {days:?}");
 
     let (expected, found) = (History::of(&calm.data()).await, History::of(&stormy.data()).await);
     println!("{}", expected.summary());
@@ -81,7 +91,12 @@ async fn a_demo_that_is_killed_at_random_ends_as_if_nothing_had_happened() {
         assert!(expected.count(table) > 0, "the undisturbed run has {table}");
     }
     let differences = expected.differences(&found);
-    assert!(differences.is_empty(), "{} differences: {:#?}", differences.len(), &differences[..differences.len().min(20)]);
+    assert!(
+        differences.is_empty(),
+        "{} differences: {:#?}",
+        differences.len(),
+        &differences[..differences.len().min(20)]
+    );
 
     run(&stormy.data(), &["audit", "verify"]);
     let Output { code, out, err } = outcome(&stormy.data(), &["decisions", "replay", "--json"]);

@@ -14,5 +14,10 @@ async fn two_demos_from_one_seed_decide_the_same_byte_for_byte() {
     let (first, second) = (History::of(&one.data()).await, History::of(&two.data()).await);
     println!("{}", first.summary());
     let differences = first.differences(&second);
-    assert!(differences.is_empty(), "{} differences: {:#?}", differences.len(), &differences[..differences.len().min(10)]);
+    assert!(
+        differences.is_empty(),
+        "{} differences: {:#?}",
+        differences.len(),
+        &differences[..differences.len().min(10)]
+    );
 }

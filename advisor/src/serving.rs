@@ -8,7 +8,7 @@ use crate::{
     cycle::{ForecastRow, ModelUse, settle},
 };
 use moneta_feature_pipeline::FeatureVector;
-use moneta_inference::{ModelServer, ModelSource, ServerOptions};
+use moneta_inference::{ModelServer, ModelSource, ModelState, ModelStatus, ServerOptions};
 use moneta_kit::{entropy::SystemClock, problem::Problem, service::ServiceContext};
 use moneta_model_store::registry::{Alias, ModelRef, Registry, Selector, VersionId};
 use moneta_models::{
@@ -212,7 +212,11 @@ impl Models {
 
     async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
         let text = version.hex().to_owned();
-        if self.server.models().iter().any(|status| status.model == name && status.version == text) {
+        // The server also lists versions that it no longer serves; those are loaded again.
+        let ready = |status: &ModelStatus| {
+            status.model == name && status.version == text && status.state == ModelState::Ready
+        };
+        if self.server.models().iter().any(ready) {
             return Ok(());
         }
         let folder = self.registry.checkout(version).await?;

@@ -10,7 +10,8 @@ async fn conversation(api: &Api) -> String {
 }
 
 async fn say(api: &Api, conversation: &str, words: &str) -> Value {
-    let message = api.post(&format!("/api/v1/conversations/{conversation}/messages"), json!({ "text": words })).await.ok();
+    let message =
+        api.post(&format!("/api/v1/conversations/{conversation}/messages"), json!({ "text": words })).await.ok();
     assert_eq!(message["role"], "adviser", "{message}");
     assert!(!text(&message, "text").is_empty(), "{message}");
     message
@@ -24,7 +25,8 @@ fn figures(message: &Value) -> Vec<Value> {
 pub fn dollars(amount: Decimal) -> String {
     let text = format!("{amount:.2}");
     let (whole, cents) = text.split_once('.').unwrap();
-    let grouped: Vec<&str> = whole.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    let grouped: Vec<&str> =
+        whole.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
     format!("${}.{cents}", grouped.join(","))
 }
 
@@ -54,7 +56,8 @@ pub async fn an_order_by_chat_needs_a_yes(stage: &Stagehand) {
 
     let asked = say(&api, &conversation, "Buy 5 shares of Apple").await;
     assert_eq!(asked["intent"], "place_buy_order", "{asked}");
-    let kinds: Vec<String> = asked["actions"].as_array().into_iter().flatten().map(|action| text(action, "kind")).collect();
+    let kinds: Vec<String> =
+        asked["actions"].as_array().into_iter().flatten().map(|action| text(action, "kind")).collect();
     assert_eq!(kinds, ["confirm", "cancel"], "{asked}");
     say(&api, &conversation, "no").await;
     assert_eq!(api.list("/api/v1/orders").await.len(), orders, "a no places nothing");
@@ -88,7 +91,8 @@ pub async fn knowledge_is_cited_and_the_rest_is_refused(stage: &Stagehand) {
     let api = stage.user("cautious").await;
     let conversation = conversation(&api).await;
     let answer = say(&api, &conversation, "What is volatility?").await;
-    let cited: Vec<String> = answer["citations"].as_array().into_iter().flatten().map(|item| text(item, "id")).collect();
+    let cited: Vec<String> =
+        answer["citations"].as_array().into_iter().flatten().map(|item| text(item, "id")).collect();
     assert!(cited.contains(&"volatility".to_owned()), "{answer}");
     assert!(answer["refusal"].is_null(), "{answer}");
 

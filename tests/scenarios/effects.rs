@@ -30,14 +30,16 @@ pub async fn followed_once(stage: &Stagehand, owner: &Api, order: &Value) {
     assert!(!fills.is_empty(), "a filled order has fills: {order}");
     for fill in &fills {
         let execution = text(fill, "execution_id");
-        let booked: Vec<&Value> = transactions.iter().filter(|item| item["execution_id"] == execution.as_str()).collect();
+        let booked: Vec<&Value> =
+            transactions.iter().filter(|item| item["execution_id"] == execution.as_str()).collect();
         assert_eq!(booked.len(), 1, "execution {execution} of order {order_id} is booked once: {booked:?}");
         assert_eq!(booked[0]["kind"], order["side"], "{}", booked[0]);
         let postings = booked[0]["postings"].as_array().cloned().unwrap_or_default();
         let sum: Decimal = postings.iter().map(|posting| decimal(&posting["amount"])).sum();
         assert!(postings.len() >= 2 && sum.is_zero(), "the postings of a transaction sum to zero: {}", booked[0]);
 
-        let entries: Vec<&Value> = audit.iter().filter(|item| item["payload"]["execution_id"] == execution.as_str()).collect();
+        let entries: Vec<&Value> =
+            audit.iter().filter(|item| item["payload"]["execution_id"] == execution.as_str()).collect();
         assert_eq!(entries.len(), 1, "execution {execution} is in the audit log once: {entries:?}");
         let event = text(entries[0], "event_id");
         let told = notifications.iter().filter(|item| item["event_id"] == event.as_str()).collect::<Vec<_>>();

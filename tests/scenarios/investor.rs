@@ -20,7 +20,10 @@ pub async fn an_investor_logs_in_and_sees_the_portfolio(stage: &Stagehand) {
         let series = performance["series"].as_array().cloned().unwrap_or_default();
         assert!(!series.is_empty(), "there is a value for each day: {performance}");
         let transactions = api.list(&format!("/api/v1/portfolios/{id}/transactions")).await;
-        assert!(transactions.iter().any(|item| item["kind"] == "deposit"), "the portfolio was funded: {transactions:?}");
+        assert!(
+            transactions.iter().any(|item| item["kind"] == "deposit"),
+            "the portfolio was funded: {transactions:?}"
+        );
         api.get(&format!("/api/v1/portfolios/{id}/drift")).await.ok();
     }
     let prices = stage.user("balanced").await.get("/api/v1/market/prices").await.ok();

@@ -22,7 +22,8 @@ pub async fn the_fall_of_february_2020_reaches_investors_with_their_own_numbers(
         let portfolio = text(&api.portfolio().await, "portfolio_id");
         let performance = api.get(&format!("/api/v1/portfolios/{portfolio}/performance")).await.ok();
         let series = performance["series"].as_array().cloned().unwrap_or_default();
-        let point = series.iter().find(|point| point["date"] == date.as_str()).expect("a value for the day of the fall");
+        let point =
+            series.iter().find(|point| point["date"] == date.as_str()).expect("a value for the day of the fall");
         let own = dollars(decimal(&point["value"]));
         for notification in told {
             let words = format!("{} {}", text(notification, "title"), text(notification, "body"));

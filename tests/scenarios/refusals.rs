@@ -84,13 +84,18 @@ pub async fn an_order_in_a_currency_that_is_not_held_is_denied(stage: &Stagehand
     let account = json!({ "email": "gwen@example.com", "password": PASSWORD, "base_currency": "GBP" });
     stage.api().post("/api/v1/auth/register", account).await.ok();
     let api = stage.user("gwen").await;
-    let opened = api.post_once("/api/v1/portfolios", "pounds", json!({ "name": "Pounds", "currency": "GBP" })).await.ok();
+    let opened =
+        api.post_once("/api/v1/portfolios", "pounds", json!({ "name": "Pounds", "currency": "GBP" })).await.ok();
     let portfolio = text(&opened, "portfolio_id");
     let pounds = |amount: &str| json!({ "amount": { "amount": amount, "currency": "GBP" } });
     let path = format!("/api/v1/portfolios/{portfolio}/deposits");
     api.post_once(&path, "pay-in", pounds("5000.00")).await.ok();
     api.post_once(&path, "pay-in", pounds("5000.00")).await.ok();
-    assert_eq!(api.portfolio().await["cash"], json!({ "amount": "5000.00", "currency": "GBP" }), "the same key pays in once");
+    assert_eq!(
+        api.portfolio().await["cash"],
+        json!({ "amount": "5000.00", "currency": "GBP" }),
+        "the same key pays in once"
+    );
     api.post_once(&path, "pence", pounds("0.001")).await.names("amount.amount", "0.001");
     let dollars = json!({ "amount": { "amount": "10.00", "currency": "USD" } });
     let refused = api.post_once(&path, "dollars", dollars).await;

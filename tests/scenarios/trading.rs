@@ -41,7 +41,8 @@ pub async fn the_same_key_is_the_same_order(stage: &Stagehand) {
     let orders = api.list("/api/v1/orders").await;
     let made = orders.iter().filter(|order| order["idempotency_key"] == "twice").count();
     assert_eq!(made, 1, "{orders:?}");
-    let keyless = json!({ "portfolio_id": portfolio, "symbol": "KO", "side": "buy", "quantity": "1", "type": "market" });
+    let keyless =
+        json!({ "portfolio_id": portfolio, "symbol": "KO", "side": "buy", "quantity": "1", "type": "market" });
     let answer = api.post("/api/v1/orders", keyless).await;
     assert_eq!(answer.status, 400, "an order needs an idempotency key: {}", answer.body);
     stage.close_day().await;

@@ -19,25 +19,60 @@ const KEPT: &[Kept] = &[
         service: &moneta_trading::SERVICE,
         table: "orders",
         columns: &[
-            "order_id", "client_order_id", "owner_id", "portfolio_id", "idempotency_key", "symbol", "side",
-            "quantity_nanos", "limit_price", "origin", "recommendation_id", "proposal_digest", "decision_id",
-            "reserved_minor", "status", "reason", "created_micros",
+            "order_id",
+            "client_order_id",
+            "owner_id",
+            "portfolio_id",
+            "idempotency_key",
+            "symbol",
+            "side",
+            "quantity_nanos",
+            "limit_price",
+            "origin",
+            "recommendation_id",
+            "proposal_digest",
+            "decision_id",
+            "reserved_minor",
+            "status",
+            "reason",
+            "created_micros",
         ],
     },
     Kept {
         service: &moneta_trading::SERVICE,
         table: "fills",
         columns: &[
-            "execution_id", "order_id", "line", "quantity_nanos", "price", "commission_minor", "spread_minor", "at_micros",
-            "date", "remaining_nanos", "booked",
+            "execution_id",
+            "order_id",
+            "line",
+            "quantity_nanos",
+            "price",
+            "commission_minor",
+            "spread_minor",
+            "at_micros",
+            "date",
+            "remaining_nanos",
+            "booked",
         ],
     },
     Kept {
         service: &moneta_portfolio::SERVICE,
         table: "transactions",
         columns: &[
-            "transaction_id", "portfolio_id", "kind", "at_micros", "date", "symbol", "quantity_nanos", "price",
-            "cash_minor", "commission_minor", "spread_minor", "realised_minor", "order_id", "execution_id",
+            "transaction_id",
+            "portfolio_id",
+            "kind",
+            "at_micros",
+            "date",
+            "symbol",
+            "quantity_nanos",
+            "price",
+            "cash_minor",
+            "commission_minor",
+            "spread_minor",
+            "realised_minor",
+            "order_id",
+            "execution_id",
         ],
     },
     Kept {
@@ -74,11 +109,21 @@ const KEPT: &[Kept] = &[
         service: &moneta_advisor::SERVICE,
         table: "recommendations",
         columns: &[
-            "recommendation_id", "portfolio_id", "decision_id", "status", "status_reason", "summary", "proposal_digest",
+            "recommendation_id",
+            "portfolio_id",
+            "decision_id",
+            "status",
+            "status_reason",
+            "summary",
+            "proposal_digest",
             "issued",
         ],
     },
-    Kept { service: &moneta_compliance::SERVICE, table: "alerts", columns: &["alert_id", "rule_id", "user_id", "message"] },
+    Kept {
+        service: &moneta_compliance::SERVICE,
+        table: "alerts",
+        columns: &["alert_id", "rule_id", "user_id", "message"],
+    },
     Kept {
         service: &moneta_compliance::SERVICE,
         table: "audit_entries",
@@ -100,7 +145,8 @@ impl History {
             let name = kept.service.name;
             let url = sqlite_url(&data.join(name).join(format!("{name}.db")));
             let db = Db::open_with(&url, name, kept.service.migrations, Durability::Process).await.unwrap();
-            let row = kept.columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ' ' || ");
+            let row =
+                kept.columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ' ' || ");
             let sql = format!("SELECT {row} AS told FROM {} ORDER BY 1", kept.table);
             let rows = db.fetch_all(&sql, args![]).await.unwrap();
             tables.insert(kept.table, rows.iter().map(|row| row.text("told").unwrap().to_owned()).collect());

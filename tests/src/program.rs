@@ -46,6 +46,8 @@ pub fn free_port() -> u16 {
 pub struct Output {
     /// Exit code; -1 when a signal ended it.
     pub code: i32,
+    /// How it ended, in words.
+    pub status: String,
     /// Standard output.
     pub out: String,
     /// Standard error.
@@ -64,6 +66,7 @@ pub fn outcome(data_dir: &Path, args: &[&str]) -> Output {
     let output = moneta(data_dir, args).stdin(Stdio::null()).output().unwrap();
     Output {
         code: output.status.code().unwrap_or(-1),
+        status: output.status.to_string(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
@@ -72,7 +75,8 @@ pub fn outcome(data_dir: &Path, args: &[&str]) -> Output {
 /// Runs a command that must succeed.
 pub fn run(data_dir: &Path, args: &[&str]) -> Output {
     let output = outcome(data_dir, args);
-    assert_eq!(output.code, 0, "moneta {} failed:\n{}\n{}", args.join(" "), output.out, tail(&output.err));
+    let (command, status) = (args.join(" "), &output.status);
+    assert_eq!(output.code, 0, "moneta {command} failed ({status}):\n{}\n{}", output.out, tail(&output.err));
     output
 }
 

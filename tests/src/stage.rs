@@ -115,7 +115,8 @@ impl Stagehand {
             last = answer.body.to_string();
         }
         eprintln!("  {name} is not ready yet: {last}");
-        eventually(&what, Duration::from_secs(60), async || (probe.get("/readyz").await.status == 200).then_some(())).await;
+        eventually(&what, Duration::from_secs(60), async || (probe.get("/readyz").await.status == 200).then_some(()))
+            .await;
     }
 
     async fn listening(&self, name: &str, listener: &str) -> std::net::SocketAddr {

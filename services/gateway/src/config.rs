@@ -55,7 +55,7 @@ impl Default for Config {
             user_rate: Rate::new(200, 3_000),
             peer_rate: Rate::new(100, 1_200),
             auth_rate: Rate::new(30, 60),
-            read_deadline_ms: 2_000,
+            read_deadline_ms: 3_000,
             work_deadline_ms: 30_000,
             remembered_answers: 1_000,
             graphql_complexity: 600,

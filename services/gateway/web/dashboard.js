@@ -120,24 +120,24 @@ function table(caption, columns, rows) {
 function drawHoldings({ portfolio }) {
   byId("valued-on").textContent = portfolio?.valuedOn ? `prices of ${day(portfolio.valuedOn)}${portfolio.pricesStale ? ", some are old" : ""}` : "";
   const holdings = portfolio?.holdings ?? [];
-  const columns = [["Instrument"], ["Quantity", "right"], ["Price", "right"], ["Value", "right"], ["Gain", "right"], ["Weight", "right"]];
+  const columns = [["Instrument"], ["Quantity", "right"], ["Price", "right roomy"], ["Value", "right"], ["Gain", "right"], ["Weight", "right roomy"]];
   render(byId("holdings"), holdings, () => (holdings.length ? table("Holdings", columns, holdings.map((holding) => el("tr", { "data-testid": "holding-row" },
     el("th", { scope: "row" }, holding.symbol),
     el("td", { class: "right" }, number(holding.quantity)),
-    el("td", { class: "right" }, number(holding.price, 2)),
+    el("td", { class: "right roomy" }, number(holding.price, 2)),
     el("td", { class: "right" }, money(holding.marketValue)),
     el("td", { class: `right ${tone(holding.unrealisedGain?.amount)}` }, signedMoney(holding.unrealisedGain)),
-    el("td", { class: "right" }, percent(holding.weight))))) : empty("Nothing is held yet.")));
+    el("td", { class: "right roomy" }, percent(holding.weight))))) : empty("Nothing is held yet.")));
 }
 
 function drawOrders(orders) {
-  const columns = [["Order"], ["Quantity", "right"], ["Average", "right"], ["Status"], ["Placed"]];
+  const columns = [["Order"], ["Quantity", "right"], ["Average", "right roomy"], ["Status"], ["Placed", "roomy"]];
   render(byId("orders"), orders, () => (orders.length ? table("Orders", columns, orders.map((order) => el("tr", { "data-testid": "order-row", "data-order": order.orderId },
     el("th", { scope: "row" }, el("span", { class: `side ${order.side}` }, order.side), ` ${order.symbol}`, el("span", { class: "quiet block" }, words(order.origin))),
     el("td", { class: "right" }, order.status === "partially_filled" ? `${number(order.filled)} of ${number(order.quantity)}` : number(order.quantity)),
-    el("td", { class: "right" }, number(order.averagePrice, 2)),
+    el("td", { class: "right roomy" }, number(order.averagePrice, 2)),
     el("td", {}, badge(order.status, "order-status"), order.reason && el("span", { class: "quiet block" }, order.reason)),
-    el("td", {}, day(order.createdAt))))) : empty("No orders yet.")));
+    el("td", { class: "roomy" }, day(order.createdAt))))) : empty("No orders yet.")));
 }
 
 const TONES = {

@@ -234,7 +234,7 @@ impl Scene {
     }
 
     /// Waits until something is so; never longer than half a minute.
-    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut holds: impl FnMut() -> F) {
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let wait = async {
             while !holds().await {
                 tokio::task::yield_now().await;

@@ -66,6 +66,7 @@ fn user_double(tokens: &Arc<OnceLock<Tokens>>) -> Double {
     };
     Double::default()
         .on("/moneta.user.v1.User/Login", login)
+        .on("/moneta.user.v1.User/Logout", |_: user::LogoutRequest, _| Ok(user::LogoutResponse {}))
         .on("/moneta.user.v1.User/GetAccount", |request: user::GetAccountRequest, _| {
             Ok(user::Account {
                 user_id: request.user_id,
@@ -414,7 +415,15 @@ fn advisor_double() -> Double {
             if request.text == "break off" {
                 parts.push(Err(Problem::unavailable("model_busy", "the model has too much to do").into()));
             } else {
-                let whole = answer(&format!("You said: {}", request.text));
+                let mut whole = answer(&format!("You said: {}", request.text));
+                if request.text.starts_with("buy") {
+                    let action = |kind: &str, label: &str| advisor::Action {
+                        kind: kind.to_owned(),
+                        label: label.to_owned(),
+                        ..advisor::Action::default()
+                    };
+                    whole.actions = vec![action("confirm", "Yes"), action("cancel", "No")];
+                }
                 parts.push(part(advisor::message_part::Part::Message(whole)));
             }
             parts
