@@ -99,7 +99,7 @@ async fn a_demo_that_is_killed_at_random_ends_as_if_nothing_had_happened() {
     );
 
     run(&stormy.data(), &["audit", "verify"]);
-    let Output { code, out, err } = outcome(&stormy.data(), &["decisions", "replay", "--json"]);
+    let Output { code, out, err, .. } = outcome(&stormy.data(), &["decisions", "replay", "--json"]);
     assert_eq!(code, 0, "a decision differs: {out}\n{err}");
     let dead = run(&stormy.data(), &["events", "dead", "list", "--json"]).json();
     assert_eq!(dead.as_array().map(Vec::len), Some(0), "{dead}");

@@ -10,9 +10,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use moneta_contracts::{
-    events::{
-        BarClosed, Event as _, MarketMoved, PortfolioUpdated, PortfolioValued, TradeExecuted, UserErased,
-    },
+    events::{BarClosed, Event as _, MarketMoved, PortfolioUpdated, PortfolioValued, TradeExecuted, UserErased},
     portfolio::{GetPortfolioRequest, PortfolioView},
     user::GetQuestionnaireRequest,
 };

@@ -120,9 +120,12 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
     let config: Config = ctx.config.section("advisor")?;
     let inference: InferenceConfig = ctx.config.section("inference")?;
     let models = Models::open(&ctx, &config).await?;
-    let chat = match ctx.purpose {
-        Purpose::Run => Some(chat::Chat::open(&ctx, &config, &models).await?),
-        Purpose::Inspect => None,
+    let (chat, vectors) = match ctx.purpose {
+        Purpose::Run => {
+            let (chat, vectors) = chat::Chat::open(&ctx, &config, &models).await?;
+            (Some(chat), vectors)
+        }
+        Purpose::Inspect => (None, None),
     };
     let advisor = Arc::new(Advisor {
         store: Store::new(ctx.db.clone()),
@@ -135,6 +138,15 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
     });
     let http = moneta_inference::http_router(models.server());
     let grpc = moneta_inference::grpc_routes(models.server()).await.into_axum_router();
+    let shutdown = ctx.shutdown.clone();
+    let flush = async move {
+        shutdown.cancelled().await;
+        if let Some(vectors) = vectors
+            && let Err(error) = vectors.shutdown().await
+        {
+            tracing::warn!(%error, "the vector store did not shut down cleanly; it recovers from its log");
+        }
+    };
     Ok(Service::new()
         .grpc(AdvisorServer::new(service::Face::new(Arc::clone(&advisor))))
         .http("inference-http", inference.http, http)
@@ -144,5 +156,6 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
             types: agent::TYPES,
             handler: Arc::new(agent::Agent::new(Arc::clone(&advisor))),
         })
+        .task("vectors", Box::pin(flush))
         .task("champions", Box::pin(models.watch(ctx.shutdown.clone()))))
 }

@@ -241,9 +241,9 @@ impl Market {
 
     /// Simple daily returns, one row a day and one column an instrument of `symbols`, over the risk window.
     fn returns(&self, symbols: &[Symbol]) -> Result<Array2<f64>> {
-        let rows = self.window.min(
-            symbols.iter().map(|symbol| self.closes.get(symbol).map_or(0, VecDeque::len)).min().unwrap_or(0),
-        );
+        let rows = self
+            .window
+            .min(symbols.iter().map(|symbol| self.closes.get(symbol).map_or(0, VecDeque::len)).min().unwrap_or(0));
         if rows < 2 {
             return Err(Error::NotReady("the market history is too short".to_owned()));
         }
@@ -263,9 +263,10 @@ impl Market {
     fn view_input(&self) -> Result<ViewInput> {
         let date = self.last.ok_or_else(|| Error::NotReady("no market history".to_owned()))?;
         let market = self.features.vector(self.reference.as_str())?;
-        let reference = self.closes.get(&self.reference).ok_or_else(|| {
-            Error::NotReady(format!("the reference series {} has no history", self.reference))
-        })?;
+        let reference = self
+            .closes
+            .get(&self.reference)
+            .ok_or_else(|| Error::NotReady(format!("the reference series {} has no history", self.reference)))?;
         let mut input = ViewInput {
             date,
             symbols: Vec::new(),
@@ -330,7 +331,11 @@ impl Versions {
 fn feature_row(vector: &FeatureVector) -> FeatureRow {
     FeatureRow {
         digest: vector.digest.clone(),
-        values: vector.values.iter().map(|value| (value.name.clone().into_owned(), value.version, value.value)).collect(),
+        values: vector
+            .values
+            .iter()
+            .map(|value| (value.name.clone().into_owned(), value.version, value.value))
+            .collect(),
     }
 }
 

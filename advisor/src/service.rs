@@ -157,13 +157,11 @@ impl Contract for Face {
         request: Request<pb::ListDecisionsRequest>,
     ) -> Result<Response<pb::ListDecisionsResponse>, GrpcStatus> {
         let message = request.get_ref();
-        let (portfolio, owner) =
-            scope(&request, &message.portfolio_id, "", |id| self.portfolio(&request, id)).await?;
+        let (portfolio, owner) = scope(&request, &message.portfolio_id, "", |id| self.portfolio(&request, id)).await?;
         let slice = slice(message.page.as_ref())?;
         let days = (parse_opt_date("from", &message.from)?, parse_opt_date("to", &message.to)?);
         let items = self.advisor.store.decisions(portfolio, owner, days, slice.clone()).await?;
-        let next_cursor =
-            cursor(&items, slice.limit, |item| (item.record.at, item.record.decision_id.to_string()));
+        let next_cursor = cursor(&items, slice.limit, |item| (item.record.at, item.record.decision_id.to_string()));
         let decisions = items.into_iter().map(decision_message).collect();
         Ok(Response::new(pb::ListDecisionsResponse { decisions, next_cursor }))
     }

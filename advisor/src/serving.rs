@@ -9,7 +9,11 @@ use crate::{
 };
 use moneta_feature_pipeline::FeatureVector;
 use moneta_inference::{ModelServer, ModelSource, ModelState, ModelStatus, ServerOptions};
-use moneta_kit::{entropy::SystemClock, problem::Problem, service::ServiceContext};
+use moneta_kit::{
+    entropy::{SystemClock, pause},
+    problem::Problem,
+    service::ServiceContext,
+};
 use moneta_model_store::registry::{Alias, ModelRef, Registry, Selector, VersionId};
 use moneta_models::{
     ModelManifest,
@@ -118,8 +122,7 @@ impl Models {
         for name in moneta_models::CATALOGUE {
             if self.registry.list(Some(name)).await?.is_empty() {
                 let registered = self.registry.register(&folder.join(name), Some(&self.assets), "moneta").await?;
-                let reference =
-                    ModelRef { model: (*name).to_owned(), selector: Selector::Number(registered.number) };
+                let reference = ModelRef { model: (*name).to_owned(), selector: Selector::Number(registered.number) };
                 let manifest = ModelManifest::load(&folder.join(name))?;
                 self.registry.record_metrics(&reference, "model.toml", manifest.metrics.clone(), "moneta").await?;
                 self.registry.promote(&reference, Alias::Champion, "moneta").await?;
@@ -172,7 +175,7 @@ impl Models {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 revision = revisions.next() => if revision.is_none() { return },
-                () = tokio::time::sleep(TRY_AGAIN), if behind => {}
+                () = pause(TRY_AGAIN), if behind => {}
             }
             behind = match self.follow_champions().await {
                 Ok(()) => false,
@@ -213,9 +216,8 @@ impl Models {
     async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
         let text = version.hex().to_owned();
         // The server also lists versions that it no longer serves; those are loaded again.
-        let ready = |status: &ModelStatus| {
-            status.model == name && status.version == text && status.state == ModelState::Ready
-        };
+        let ready =
+            |status: &ModelStatus| status.model == name && status.version == text && status.state == ModelState::Ready;
         if self.server.models().iter().any(ready) {
             return Ok(());
         }

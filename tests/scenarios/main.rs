@@ -73,6 +73,7 @@ async fn play_all(shape: Shape) {
         let word = if outcome.is_ok() { "ok" } else { "FAILED" };
         println!("{shape:?}: {} … {word}, {:.1} s", scenario.name, begun.elapsed().as_secs_f64());
         if outcome.is_err() {
+            eprintln!("{:?}\n{}", stage.backlog().await, stage.warnings());
             failed.push(scenario.name);
         }
     }

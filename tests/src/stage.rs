@@ -63,7 +63,7 @@ impl Stagehand {
             bus,
         };
         for name in stage.names() {
-            stage.spawn(name);
+            stage.spawn(name, true);
         }
         for name in stage.names() {
             stage.ready(name).await;
@@ -81,7 +81,8 @@ impl Stagehand {
         }
     }
 
-    fn spawn(&self, name: &str) {
+    /// Starts a process; one that does not know the others has only its own address.
+    fn spawn(&self, name: &str, knows_others: bool) {
         let mut command = moneta(&self.fixture.data(), &["run", "--services", name]);
         command.env("MONETA__MARKET_DATA__REPLAY__UNTIL", &self.until);
         for (service, port) in &self.ports {
@@ -91,7 +92,7 @@ impl Stagehand {
                     command.env(format!("MONETA__SERVICES__{section}__LISTEN"), format!("127.0.0.1:{port}"))
                 }
                 // Nobody calls the gateway over gRPC.
-                Shape::ProcessAService if *service == "gateway" => continue,
+                Shape::ProcessAService if *service == "gateway" || !(knows_others || *service == name) => continue,
                 Shape::ProcessAService => {
                     command.env(format!("MONETA__SERVICES__{section}__ADDRESS"), format!("127.0.0.1:{port}"))
                 }
@@ -241,8 +242,31 @@ impl Stagehand {
 
     /// Starts the process of a service again, and waits until it is ready.
     pub async fn revive(&self, service: &str) {
-        self.spawn(service);
+        self.spawn(service, true);
         self.ready(service).await;
+    }
+
+    /// Starts market data again so that it does not know the other processes, and moves the replay although one of them is
+    /// down. (One that knows them waits for it.)
+    pub async fn blind_the_replay(&self) {
+        self.kill("market-data");
+        self.spawn("market-data", false);
+        self.ready("market-data").await;
+    }
+
+    /// What the processes warned of, for the message of a failure.
+    pub fn warnings(&self) -> String {
+        let mut found = String::new();
+        for entry in std::fs::read_dir(self.fixture.logs()).unwrap() {
+            let path = entry.unwrap().path();
+            let log = std::fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<&str> =
+                log.lines().filter(|line| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word))).collect();
+            for line in &lines[lines.len().saturating_sub(8)..] {
+                found.push_str(&format!("{}: {line}\n", path.file_name().unwrap_or_default().display()));
+            }
+        }
+        found
     }
 
     /// Stops everything in order and gives the data directory back.

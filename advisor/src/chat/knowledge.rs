@@ -58,7 +58,11 @@ pub fn read(folder: &Path) -> Result<Vec<Article>> {
             let text = std::fs::read_to_string(path)
                 .map_err(|source| Error::File { path: path.display().to_string(), source })?;
             let article = parse(&text).ok_or_else(|| {
-                Problem::invalid(path.display().to_string(), "front matter", "lines `id:` and `title:` between two `---`")
+                Problem::invalid(
+                    path.display().to_string(),
+                    "front matter",
+                    "lines `id:` and `title:` between two `---`",
+                )
             })?;
             if !seen.insert(article.id.clone()) {
                 return Err(Problem::invalid(path.display().to_string(), &article.id, "an id of its own").into());

@@ -36,7 +36,6 @@ pub struct Chat {
     mind: Arc<RwLock<Arc<Mind>>>,
     articles: Arc<Vec<Article>>,
     vectors_url: String,
-    vectors: Option<Arc<Serving>>,
 }
 
 /// The NLU model of one version, and the texts as its encoder embeds them.
@@ -52,23 +51,19 @@ impl std::fmt::Debug for Chat {
 }
 
 impl Chat {
-    /// Opens the encoder, the intent head and the vector store, and indexes the texts.
-    pub async fn open(ctx: &ServiceContext, config: &Config, models: &Models) -> Result<Self> {
+    /// Opens the encoder, the intent head and the vector store, and indexes the texts. The vector store's server, where
+    /// the process serves it itself, is the caller's to shut down.
+    pub async fn open(ctx: &ServiceContext, config: &Config, models: &Models) -> Result<(Self, Option<Serving>)> {
         let (vectors_url, vectors) = if config.vectors_url.is_empty() {
             let server = VectorServer::open(ctx.root_dir.join("vectors")).await?;
             let serving = server.serve(config.vectors).await?;
-            (serving.url(), Some(Arc::new(serving)))
+            (serving.url(), Some(serving))
         } else {
             (config.vectors_url.clone(), None)
         };
         let articles = Arc::new(knowledge::read(&config.knowledge)?);
         let mind = Mind::open(models, &models.champion(serving::NLU)?, &vectors_url, &articles).await?;
-        Ok(Self { mind: Arc::new(RwLock::new(Arc::new(mind))), articles, vectors_url, vectors })
-    }
-
-    /// The URL of the vector store, when the process serves it itself.
-    pub fn vectors_url(&self) -> Option<String> {
-        self.vectors.as_ref().map(|serving| serving.url())
+        Ok((Self { mind: Arc::new(RwLock::new(Arc::new(mind))), articles, vectors_url }, vectors))
     }
 
     /// What a text means, and its embedding. Encoder, head and texts always are of one version: after a promotion the
@@ -123,7 +118,12 @@ impl Advisor {
     }
 
     /// One turn. The same `client_reference` again answers what was answered before.
-    pub(crate) async fn turn(&self, user: UserId, request: &pb::SendMessageRequest, cause: Cause) -> Result<pb::Message> {
+    pub(crate) async fn turn(
+        &self,
+        user: UserId,
+        request: &pb::SendMessageRequest,
+        cause: Cause,
+    ) -> Result<pb::Message> {
         let id: ConversationId = parse("conversation_id", &request.conversation_id)?;
         self.own_conversation(user, id).await?;
         let text = request.text.trim();

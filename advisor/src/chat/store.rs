@@ -47,8 +47,7 @@ impl Advisor {
     /// Keeps a new conversation.
     pub(super) async fn keep_conversation(&self, conversation: &pb::Conversation, user: UserId) -> Result<()> {
         let key = self.user_key(user).await?;
-        let title =
-            self.ctx.keys.seal(&key, conversation.title.as_bytes(), TITLE).map_err(Problem::from)?;
+        let title = self.ctx.keys.seal(&key, conversation.title.as_bytes(), TITLE).map_err(Problem::from)?;
         let mut tx = self.store.begin().await?;
         tx.execute(
             "INSERT INTO conversations (conversation_id, user_id, title, created) VALUES ($1, $2, $3, $4) \
@@ -132,7 +131,8 @@ impl Advisor {
             )
             .await?;
         let key = self.user_key(user).await?;
-        let messages = rows.iter().map(|row| self.open_message(&key, &row.blob("body")?)).collect::<Result<Vec<_>>>()?;
+        let messages =
+            rows.iter().map(|row| self.open_message(&key, &row.blob("body")?)).collect::<Result<Vec<_>>>()?;
         let next = match rows.last() {
             Some(last) if rows.len() >= limit as usize => last.int("sequence")?.to_string(),
             _ => String::new(),
@@ -174,10 +174,7 @@ impl Advisor {
         let key = self.user_key(user).await?;
         let mut tx = self.store.begin().await?;
         let row = tx
-            .fetch_one(
-                "SELECT COALESCE(MAX(sequence), 0) AS last FROM messages WHERE conversation_id = $1",
-                args![id],
-            )
+            .fetch_one("SELECT COALESCE(MAX(sequence), 0) AS last FROM messages WHERE conversation_id = $1", args![id])
             .await?;
         let last = row.int("last")?;
         for (offset, message) in [(1, question), (2, answer)] {
@@ -243,11 +240,8 @@ impl Advisor {
 
     /// Ends a waiting action; it is carried out or dropped once.
     pub(super) async fn end_pending(tx: &mut Tx, token: &str, state: &str) -> Result<()> {
-        tx.execute(
-            "UPDATE pending_actions SET state = $1 WHERE token = $2 AND state = 'waiting'",
-            args![state, token],
-        )
-        .await?;
+        tx.execute("UPDATE pending_actions SET state = $1 WHERE token = $2 AND state = 'waiting'", args![state, token])
+            .await?;
         Ok(())
     }
 }

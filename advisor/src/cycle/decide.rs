@@ -41,10 +41,9 @@ pub fn decide(inputs: &Inputs, view: &MarketView) -> Result<Results, DecideError
     let value = float(snapshot.value.amount());
     let mut present = Array1::<f64>::zeros(view.symbols.len());
     for holding in &snapshot.holdings {
-        let index = view.position(&holding.symbol).ok_or_else(|| DecideError::UnknownHolding {
-            symbol: holding.symbol.clone(),
-            date: view.date,
-        })?;
+        let index = view
+            .position(&holding.symbol)
+            .ok_or_else(|| DecideError::UnknownHolding { symbol: holding.symbol.clone(), date: view.date })?;
         present[index] = float(holding.value.amount()) / value;
     }
     let problem = problem(inputs, view, present.clone());
@@ -111,9 +110,7 @@ fn problem(inputs: &Inputs, view: &MarketView, present: Array1<f64>) -> Problem 
     let covariance = Array2::from_shape_fn((count, count), |(row, column)| view.covariance[row * count + column]);
     let mut limits = parameters.limits;
     limits.max_turnover = limits.max_turnover.min(float(inputs.mandate.turnover_left));
-    let allowed = |symbol: &Symbol| {
-        inputs.mandate.universe.is_empty() || inputs.mandate.universe.contains(symbol)
-    };
+    let allowed = |symbol: &Symbol| inputs.mandate.universe.is_empty() || inputs.mandate.universe.contains(symbol);
     // A trade is paid once and its gain is earned for as long as the position is held.
     let turns = super::market::TRADING_DAYS / parameters.holding_days.max(1.0);
     let cost = view
@@ -160,8 +157,7 @@ fn trades(
         .zip(&view.prices)
         .zip(weights.iter().zip(present))
         .filter(|((symbol, _), (weight, present))| {
-            (!weight.is_zero() || **present > 0.0)
-                && (mandate.universe.is_empty() || mandate.universe.contains(symbol))
+            (!weight.is_zero() || **present > 0.0) && (mandate.universe.is_empty() || mandate.universe.contains(symbol))
         })
         .map(|((symbol, price), (weight, _))| Aim { symbol: symbol.clone(), price: *price, weight: *weight })
         .collect();
@@ -239,12 +235,9 @@ mod tests {
         let held: Vec<(String, String, String)> = first
             .trades
             .iter()
-            .map(|trade| {
-                (trade.symbol.to_string(), trade.quantity.to_string(), trade.reference_price.to_string())
-            })
+            .map(|trade| (trade.symbol.to_string(), trade.quantity.to_string(), trade.reference_price.to_string()))
             .collect();
-        let held: Vec<(&str, &str, &str)> =
-            held.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
+        let held: Vec<(&str, &str, &str)> = held.iter().map(|(a, b, c)| (a.as_str(), b.as_str(), c.as_str())).collect();
         let spent: Decimal = first.trades.iter().map(|trade| trade.estimated_value.amount()).sum();
         let cash = (Decimal::from(100_000) - spent).to_string();
         let second = decide(&inputs(&cash, &held), &view()).unwrap();

@@ -16,10 +16,10 @@ pub use explain::{explanation, summary};
 pub use market::{FeatureRow, ForecastRow, MarketView, ModelUse, TRADING_DAYS, settle};
 pub use optimise::{Limits, OptimiseError, Problem as OptimiseProblem, Solution, optimise, volatility};
 pub use record::{
-    DecisionRecord, Inputs, MandateTerms, Parameters, Position, Profile, Results, SCHEMA, Snapshot, TargetWeight, Trigger,
-    Verdict, autonomy, differences, digest, proposal_digest,
+    DecisionRecord, Inputs, MandateTerms, Parameters, Position, Profile, Results, SCHEMA, Snapshot, TargetWeight,
+    Trigger, Verdict, autonomy, differences, digest, proposal_digest,
 };
 pub use replay::{Replay, replay};
-pub(crate) use run::{closed, snapshot};
 pub use run::{Cycle, Outcome};
+pub(crate) use run::{closed, snapshot};
 pub use trades::{Aim, PlannedTrade, decimal, percent, plan};

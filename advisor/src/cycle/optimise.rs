@@ -266,7 +266,8 @@ mod tests {
         let mut free = problem();
         free.cost.fill(0.0);
         free.cash_return = 0.0;
-        free.limits = Limits { risk_aversion: 20.0, volatility_ceiling: 9.0, max_weight: 9.0, min_cash: 0.0, max_turnover: 9.0 };
+        free.limits =
+            Limits { risk_aversion: 20.0, volatility_ceiling: 9.0, max_weight: 9.0, min_cash: 0.0, max_turnover: 9.0 };
         let solution = optimise(&free).unwrap();
         // First-order condition with cash absorbing the rest: γΣw = μ.
         let gradient = free.covariance.dot(&solution.weights) * 20.0;

@@ -5,7 +5,7 @@
 //! them are taken as recorded: they are another service's statement of that day, and the audit chain keeps them.
 use super::{DecisionRecord, decide, differences, digest, explanation};
 use crate::{
-    Advisor, Result,
+    Advisor, Error, Result,
     market::{Market, Versions},
     store::StoredDecision,
 };
@@ -38,15 +38,23 @@ pub async fn replay(advisor: &Advisor, stored: &StoredDecision) -> Result<Replay
         advisor.models.ensure_pinned(model).await?;
     }
     let call = Call::service(&advisor.ctx, Cause::new(recorded.decision_id.uuid()));
-    let pinned_view = advisor.store.view(&recorded.inputs.market_view).await?;
-    let market =
-        Market::load(&advisor.ctx.directory, &call, &advisor.config, Some(pinned_view.date)).await?;
+    let mut found = Vec::new();
+    let pinned_view = match advisor.store.view(&recorded.inputs.market_view).await {
+        Ok(view) => Some(view),
+        Err(Error::Json(error)) => {
+            found.push(format!("market view cannot be read: {error}"));
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let until = pinned_view.as_ref().map_or(recorded.inputs.snapshot.valued_on, |view| view.date);
+    let market = Market::load(&advisor.ctx.directory, &call, &advisor.config, Some(until)).await?;
     let day = market.day(&advisor.models, &Versions::pinned(pinned)).await?;
     let view = &day.view;
-    let mut found = differences(&serde_json::to_value(&pinned_view)?, &serde_json::to_value(view)?)
-        .into_iter()
-        .map(|difference| format!("market view {difference}"))
-        .collect::<Vec<_>>();
+    if let Some(pinned_view) = pinned_view {
+        let changes = differences(&serde_json::to_value(&pinned_view)?, &serde_json::to_value(view)?);
+        found.extend(changes.into_iter().map(|difference| format!("market view {difference}")));
+    }
 
     let mut computed = DecisionRecord { results: decide(&recorded.inputs, view)?, ..recorded.clone() };
     computed.inputs.market_view = day.digest.clone();
@@ -61,8 +69,8 @@ pub async fn replay(advisor: &Advisor, stored: &StoredDecision) -> Result<Replay
     let text = computed.canonical()?;
     found.extend(differences(&serde_json::from_str(&stored.text)?, &serde_json::from_str(&text)?));
     if digest(&stored.text) != stored.digest {
-        found.push(format!("the record was altered: its digest is {}, recorded as {}", digest(&stored.text), stored.digest));
+        let now = digest(&stored.text);
+        found.push(format!("the record was altered: its digest is {now}, recorded as {}", stored.digest));
     }
     Ok(Replay { digest: stored.digest.clone(), replayed_digest: digest(&text), differences: found })
 }
-

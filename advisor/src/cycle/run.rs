@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{
     Advisor, Result,
-    mandate::Autonomy,
     execution::under_way,
+    mandate::Autonomy,
     market::Day,
     recommendation::{Recommendation, Status},
     store::{Store, StoredDecision},
@@ -121,10 +121,8 @@ impl Advisor {
             .into_inner();
         let profile = profile(&account, &questionnaire)?;
         let since = self.ctx.clock.now().micros() - 30 * 86_400_000_000;
-        let traded = self
-            .store
-            .turnover_since(snapshot.portfolio_id, moneta_types::Timestamp::from_micros(since))
-            .await?;
+        let traded =
+            self.store.turnover_since(snapshot.portfolio_id, moneta_types::Timestamp::from_micros(since)).await?;
         let traded = Money::from_minor(traded, snapshot.currency).fraction_of(snapshot.value)?.unwrap_or_default();
         let turnover_left = (mandate.max_turnover - traded / Decimal::TWO).max(Decimal::ZERO).round_dp(6);
         let ceiling = profile.volatility_ceiling.min(mandate.volatility_ceiling);
@@ -164,12 +162,7 @@ impl Advisor {
     }
 
     /// Tail risk of the portfolio after the trades, from the risk model and the market that the view was made from.
-    pub(super) async fn tail_risk_of(
-        &self,
-        day: &Day,
-        inputs: &Inputs,
-        results: &mut Results,
-    ) -> Result<()> {
+    pub(super) async fn tail_risk_of(&self, day: &Day, inputs: &Inputs, results: &mut Results) -> Result<()> {
         let weights = weights_after(inputs, &day.view, &results.trades);
         let version = inputs.models.iter().find(|model| model.name == moneta_models::risk::MODEL);
         let version = version.map(|model| model.version.as_str());
@@ -340,10 +333,7 @@ impl Advisor {
                 .results
                 .target
                 .iter()
-                .map(|weight| common::Weight {
-                    symbol: weight.symbol.to_string(),
-                    weight: weight.weight.to_string(),
-                })
+                .map(|weight| common::Weight { symbol: weight.symbol.to_string(), weight: weight.weight.to_string() })
                 .collect(),
             source: "advisor".to_owned(),
         };
@@ -390,7 +380,10 @@ pub(crate) fn snapshot(portfolio: &PortfolioView, day: &Day) -> Result<Snapshot>
     if currency != day.currency {
         return Err(Problem::precondition(
             "currency_not_supported",
-            format!("the portfolio is kept in {currency} and the market's prices are in {}; Moneta converts nothing", day.currency),
+            format!(
+                "the portfolio is kept in {currency} and the market's prices are in {}; Moneta converts nothing",
+                day.currency
+            ),
         )
         .into());
     }

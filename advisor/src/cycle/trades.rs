@@ -103,10 +103,8 @@ fn affordable(
 ) -> moneta_types::Result<Vec<PlannedTrade>> {
     let value = snapshot.value.amount();
     let stays = value * decimal(parameters.limits.min_cash) / Decimal::TWO;
-    let proceeds: Decimal =
-        sales.iter().map(|sale| sale.estimated_value.amount() - sale.estimated_cost.amount()).sum();
-    let needed: Decimal =
-        purchases.iter().map(|buy| buy.estimated_value.amount() + buy.estimated_cost.amount()).sum();
+    let proceeds: Decimal = sales.iter().map(|sale| sale.estimated_value.amount() - sale.estimated_cost.amount()).sum();
+    let needed: Decimal = purchases.iter().map(|buy| buy.estimated_value.amount() + buy.estimated_cost.amount()).sum();
     let budget = (snapshot.cash.amount() + proceeds - stays).max(Decimal::ZERO);
     if needed <= budget {
         return Ok(purchases);

@@ -100,9 +100,11 @@ impl Advisor {
         }
         let quantity = convert::positive_quantity("quantity", request.quantity)?;
         let planned = item.orders.iter().find(|order| {
-            record.results.trades.get(order.trade).is_some_and(|trade| {
-                trade.symbol.as_str() == request.symbol && trade.side.as_str() == request.side
-            })
+            record
+                .results
+                .trades
+                .get(order.trade)
+                .is_some_and(|trade| trade.symbol.as_str() == request.symbol && trade.side.as_str() == request.side)
         });
         match planned {
             Some(order) if order.quantity != quantity => {

@@ -112,10 +112,7 @@ impl Advisor {
     pub(super) async fn latest_prices(&self, call: &Call, symbols: Vec<String>) -> Result<BTreeMap<String, Price>> {
         let request = call.request(LatestPricesRequest { symbols });
         let prices = self.ctx.directory.market_data().latest_prices(request).await?.into_inner().prices;
-        prices
-            .into_iter()
-            .map(|latest| Ok((latest.symbol, convert::price("price", latest.price)?)))
-            .collect()
+        prices.into_iter().map(|latest| Ok((latest.symbol, convert::price("price", latest.price)?))).collect()
     }
 
     /// Sends every order that is written down and not sent.

@@ -104,7 +104,7 @@ impl Mandate {
             let value = Decimal::from_str_exact(text)
                 .map_err(|_| Problem::invalid(field, text, "a decimal fraction such as 0.25"))?;
             if value <= Decimal::ZERO || value > most {
-                return Err(Problem::invalid(field, text, &format!("above 0, at most {most}")));
+                return Err(Problem::invalid(field, text, format!("above 0, at most {most}")));
             }
             Ok(value)
         };
@@ -121,7 +121,7 @@ impl Mandate {
             return Err(Problem::invalid(
                 "mandate.max_order_value",
                 max_order_value.to_string(),
-                &format!("an amount above zero in {currency}"),
+                format!("an amount above zero in {currency}"),
             )
             .into());
         }

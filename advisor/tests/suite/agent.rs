@@ -1,7 +1,7 @@
 //! The agent under each autonomy, and what it does when it is cut off between two steps.
 use super::support::{Scene, client};
-use moneta_contracts::events::{RecommendationClosed, UserErased};
 use moneta_contracts::advisor as pb;
+use moneta_contracts::events::{RecommendationClosed, UserErased};
 use moneta_types::Cause;
 use std::collections::BTreeSet;
 

@@ -39,8 +39,10 @@ impl<'a> Talk<'a> {
     }
 
     async fn messages(&self) -> Vec<pb::Message> {
-        let request =
-            pb::ListMessagesRequest { conversation_id: self.conversation.clone(), ..pb::ListMessagesRequest::default() };
+        let request = pb::ListMessagesRequest {
+            conversation_id: self.conversation.clone(),
+            ..pb::ListMessagesRequest::default()
+        };
         self.scene.advisor().list_messages(self.scene.call().request(request)).await.unwrap().into_inner().messages
     }
 }
@@ -83,8 +85,8 @@ async fn a_yes_whose_answer_was_lost_places_one_order() {
     let talk = Talk::begin(&scene).await;
     talk.say(BUY).await;
     scene.change(|world| world.answers_to_lose = 3);
-    let call = scene.call();
-    assert_eq!(talk.send(&call, "yes", "again").await.unwrap_err().code(), Code::Unavailable);
+    let lost = talk.send(&scene.call().once(), "yes", "again").await.unwrap_err();
+    assert_eq!(lost.code(), Code::Unavailable);
     let placed = talk.send(&scene.call(), "yes", "again").await.unwrap();
     assert_eq!(placed.figures[0].source, "trading.SubmitOrder");
     assert_eq!(talk.send(&scene.call(), "yes", "again").await.unwrap(), placed);

@@ -49,7 +49,7 @@ async fn every_intent_is_answered_and_figures_name_their_source() {
     scene.change(|world| {
         let view = world.portfolios.get_mut(&portfolio().to_string()).unwrap();
         view.holdings = vec![holding("AAPL", 100), holding("KO", 200)];
-        view.cash = super::support::world::usd(10_000_00);
+        view.cash = super::support::world::usd(10_000);
         let order = SubmitOrderRequest {
             portfolio_id: portfolio().to_string(),
             symbol: "KO".to_owned(),
@@ -68,7 +68,10 @@ async fn every_intent_is_answered_and_figures_name_their_source() {
         let sourced = source.is_empty() || answer.figures.iter().any(|figure| figure.source == source);
         let named = answer.figures.iter().all(|figure| !figure.source.is_empty() && !figure.value.is_empty());
         if answer.intent != intent || answer.refusal != refusal || !answer.text.contains(part) || !sourced || !named {
-            wrong.push(format!("{text:?}: {} {:?} {:?} {:?}", answer.intent, answer.refusal, answer.text, answer.figures));
+            wrong.push(format!(
+                "{text:?}: {} {:?} {:?} {:?}",
+                answer.intent, answer.refusal, answer.text, answer.figures
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -33,11 +33,16 @@ async fn a_decision_is_computed_again_to_the_same_bytes_and_any_change_is_found(
     let told: Vec<DecisionMade> = scene.stage.events().await;
     assert_eq!(told[0].digest, found.digest);
 
-    let sql = "UPDATE decisions SET record = REPLACE(record, '\"turnover\":\"', '\"turnover\":\"1') WHERE decision_id = $1";
+    let sql =
+        "UPDATE decisions SET record = REPLACE(record, '\"turnover\":\"', '\"turnover\":\"1') WHERE decision_id = $1";
     alter(&scene, sql, &advice.decision_id).await;
     let found = replay(&scene, &advice.decision_id).await;
     assert!(!found.identical);
-    assert!(found.differences.iter().any(|difference| difference.contains("/results/turnover")), "{:?}", found.differences);
+    assert!(
+        found.differences.iter().any(|difference| difference.contains("/results/turnover")),
+        "{:?}",
+        found.differences
+    );
     assert!(found.differences.iter().any(|difference| difference.contains("altered")), "{:?}", found.differences);
 }
 
@@ -49,11 +54,17 @@ async fn a_market_view_that_was_altered_is_found() {
     let decision = scene.advisor().get_decision(scene.call().request(request)).await.unwrap().into_inner();
     let record: serde_json::Value = serde_json::from_str(&decision.record).unwrap();
     let digest = record["inputs"]["market_view"].as_str().unwrap();
-    let sql = "UPDATE market_views SET view = REPLACE(view, '\"mean_21d\":', '\"mean_21d\":1') WHERE digest = $1";
+    let sql =
+        "UPDATE market_views SET view = REPLACE(view, '\"mean_21d\":', '\"mean_21d\":0.5,\"was\":') WHERE digest = $1";
     alter(&scene, sql, digest).await;
     let found = replay(&scene, &advice.decision_id).await;
     assert!(!found.identical);
     assert!(found.differences[0].starts_with("market view /forecasts/"), "{:?}", found.differences);
+
+    alter(&scene, "UPDATE market_views SET view = '{' WHERE digest = $1", digest).await;
+    let found = replay(&scene, &advice.decision_id).await;
+    assert!(!found.identical);
+    assert!(found.differences[0].starts_with("market view cannot be read"), "{:?}", found.differences);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +107,10 @@ async fn nothing_of_one_user_exists_for_another() {
     let id = advice.recommendation_id.clone();
     let decision_id = advice.decision_id.clone();
     let refused = [
-        advisor.get_recommendation(call().request(pb::GetRecommendationRequest { recommendation_id: id.clone() })).await.err(),
+        advisor
+            .get_recommendation(call().request(pb::GetRecommendationRequest { recommendation_id: id.clone() }))
+            .await
+            .err(),
         advisor
             .approve(call().request(pb::ApproveRequest {
                 recommendation_id: id.clone(),
@@ -124,7 +138,8 @@ async fn nothing_of_one_user_exists_for_another() {
     }
     // A service that acts for the stranger sees no more than the stranger.
     for call in [call(), scene.stage.call_service_for("gateway", super::support::stranger())] {
-        let listed = advisor.list_recommendations(call.request(pb::ListRecommendationsRequest::default())).await.unwrap();
+        let listed =
+            advisor.list_recommendations(call.request(pb::ListRecommendationsRequest::default())).await.unwrap();
         assert!(listed.into_inner().recommendations.is_empty());
         let listed = advisor.list_decisions(call.request(pb::ListDecisionsRequest::default())).await.unwrap();
         assert!(listed.into_inner().decisions.is_empty());
@@ -163,7 +178,7 @@ async fn a_portfolio_in_another_currency_and_an_unknown_holding_get_a_reason_ins
     scene.change(|world| world.questionnaire = None);
     with(&|view| {
         view.currency = "USD".to_owned();
-        view.cash = super::support::world::usd(100_000_00);
+        view.cash = super::support::world::usd(100_000);
     });
     let refused = scene.advice().await.unwrap_err();
     assert_eq!(code(&refused), "no_questionnaire");

@@ -30,12 +30,13 @@ async fn a_change_needs_the_version_that_it_was_made_on() {
 async fn terms_that_make_no_sense_name_their_field() {
     let scene = Scene::start().await;
     let present = scene.mandate().await;
-    let cases: [(&str, Box<dyn Fn(&mut pb::Mandate)>); 5] = [
-        ("mandate.autonomy", Box::new(|mandate| mandate.autonomy = "wild".to_owned())),
-        ("mandate.max_turnover", Box::new(|mandate| mandate.max_turnover = "-1".to_owned())),
-        ("mandate.volatility_ceiling", Box::new(|mandate| mandate.volatility_ceiling = "2".to_owned())),
-        ("mandate.max_order_value", Box::new(|mandate| mandate.max_order_value = usd(0))),
-        ("mandate.universe", Box::new(|mandate| mandate.universe = vec!["not a symbol".to_owned()])),
+    type Change = fn(&mut pb::Mandate);
+    let cases: [(&str, Change); 5] = [
+        ("mandate.autonomy", |mandate| mandate.autonomy = "wild".to_owned()),
+        ("mandate.max_turnover", |mandate| mandate.max_turnover = "-1".to_owned()),
+        ("mandate.volatility_ceiling", |mandate| mandate.volatility_ceiling = "2".to_owned()),
+        ("mandate.max_order_value", |mandate| mandate.max_order_value = usd(0)),
+        ("mandate.universe", |mandate| mandate.universe = vec!["not a symbol".to_owned()]),
     ];
     for (field, change) in cases {
         let mut mandate = present.clone();

@@ -9,12 +9,17 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(|_| ()).unwrap() }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            std::fs::copy(entry.path(), target).map(|_| ()).unwrap()
+        }
     }
 }
 
 async fn served(scene: &Scene, name: &str) -> pb::ServedModel {
-    let listed = scene.advisor().list_models(scene.call().request(pb::ListModelsRequest {})).await.unwrap().into_inner();
+    let listed =
+        scene.advisor().list_models(scene.call().request(pb::ListModelsRequest {})).await.unwrap().into_inner();
     listed.models.into_iter().find(|model| model.name == name && model.alias == "champion").unwrap()
 }
 

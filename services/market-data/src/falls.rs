@@ -63,8 +63,13 @@ impl FallRule {
                 moves.push(self.event("one_day", &fall, today));
             }
         }
+        // A day near its peak forgets what was announced before it, so nothing earlier than the last such day matters.
+        let calm = |day: &usize| {
+            self.since_peak(bars, *day).is_some_and(|fall| fall.size * Decimal::TWO <= self.threshold)
+        };
+        let start = (0..bars.len()).rev().find(calm).unwrap_or(0);
         let mut announced = 0;
-        for (day, bar) in bars.iter().enumerate() {
+        for (day, bar) in bars.iter().enumerate().skip(start) {
             let Some(fall) = self.since_peak(bars, day) else { continue };
             let newly = fall.level > announced;
             if newly && day + 1 == bars.len() {

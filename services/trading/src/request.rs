@@ -17,7 +17,7 @@ pub struct Parsed {
     quantity: Quantity,
     pricing: Pricing,
     time_in_force: TimeInForce,
-    origin: Origin,
+    pub origin: Origin,
     recommendation: Option<RecommendationId>,
     proposal_digest: String,
     decision: Option<DecisionId>,

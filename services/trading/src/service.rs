@@ -2,7 +2,7 @@
 use crate::{
     controls::{KillSwitch, Scope},
     desk::Desk,
-    order::{Order, State},
+    order::{Order, Origin, State},
     request::{Parsed, text},
     store::{self, Filter, Reader},
     view,
@@ -64,6 +64,13 @@ impl trading_server::Trading for Service {
         let caller = identity::caller(&request)?.clone();
         let call = Call::forward(&request);
         let parsed = Parsed::read(request.into_inner(), true)?;
+        if parsed.origin != Origin::SelfDirected && !caller.is_service() {
+            return Err(Problem::denied(
+                "service_only",
+                format!("origin {:?} is the adviser's; an order of your own is self_directed", parsed.origin.as_str()),
+            )
+            .into());
+        }
         let portfolio = parsed.portfolio;
         let may_trade = |owner| caller.may_change(owner, "portfolio", portfolio);
         let order = self.desk.submit(&call, portfolio, may_trade, |owner| parsed.intent(owner)).await?;

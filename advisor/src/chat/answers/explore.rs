@@ -86,7 +86,8 @@ impl Turn<'_> {
     pub(super) async fn risk_level(&self) -> Result<Reply> {
         let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
         let request = GetQuestionnaireRequest { user_id: self.user.to_string(), version: 0 };
-        let profile = self.advisor.ctx.directory.user().get_questionnaire(self.call.request(request)).await?.into_inner();
+        let profile =
+            self.advisor.ctx.directory.user().get_questionnaire(self.call.request(request)).await?.into_inner();
         let day = self.advisor.today().await?;
         let view = &day.view;
         let snapshot = snapshot(&portfolio, &day)?;
@@ -102,9 +103,11 @@ impl Turn<'_> {
             percent(now),
             if now > ceiling { "above" } else { "within" }
         );
-        Ok(Reply::say(text)
-            .figure("volatility limit", percent(ceiling), "user.GetQuestionnaire")
-            .figure("forecast volatility", percent(now), "advisor.MarketView"))
+        Ok(Reply::say(text).figure("volatility limit", percent(ceiling), "user.GetQuestionnaire").figure(
+            "forecast volatility",
+            percent(now),
+            "advisor.MarketView",
+        ))
     }
 
     /// What an order would do to cash, weight and risk, without placing it.
@@ -119,9 +122,10 @@ impl Turn<'_> {
         let view = &day.view;
         let snapshot = snapshot(&portfolio, &day)?;
         let value = intent.price.value_of(intent.quantity, snapshot.currency)?;
-        let cost = preview.estimated_cost.clone().map_or(Ok(Money::zero(snapshot.currency)), |cost| {
-            convert::money("estimated_cost", Some(cost))
-        })?;
+        let cost = preview
+            .estimated_cost
+            .clone()
+            .map_or(Ok(Money::zero(snapshot.currency)), |cost| convert::money("estimated_cost", Some(cost)))?;
         let signed = if side == "sell" { value } else { value.negated()? };
         let cash = snapshot.cash.checked_add(signed)?.checked_sub(cost)?;
         let before = crate::agent::present_volatility(&snapshot, view);
@@ -168,7 +172,8 @@ impl Turn<'_> {
         let latest = self.advisor.ctx.directory.market_data().latest_prices(request).await?.into_inner().prices;
         let price: Price = convert::price("price", latest.first().and_then(|latest| latest.price.clone()))?;
         let held = portfolio.holdings.iter().find(|holding| holding.symbol == *symbol);
-        let held: Quantity = held.map_or(Ok(Quantity::ZERO), |holding| convert::quantity("quantity", holding.quantity))?;
+        let held: Quantity =
+            held.map_or(Ok(Quantity::ZERO), |holding| convert::quantity("quantity", holding.quantity))?;
         let value = convert::money("value", portfolio.value.clone())?;
         let mut quantity = None;
         let mut limit = None;

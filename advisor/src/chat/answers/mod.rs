@@ -62,11 +62,25 @@ pub enum Pending {
         /// The price that the user was told, which trading compares with the market's.
         expected: String,
     },
-    CancelOrder { order_id: String },
-    Approve { recommendation_id: String, proposal_digest: String },
-    Decline { recommendation_id: String },
-    PauseAgent { portfolio_id: String, paused: bool },
-    SetNotification { topic: String, channel: String, enabled: bool },
+    CancelOrder {
+        order_id: String,
+    },
+    Approve {
+        recommendation_id: String,
+        proposal_digest: String,
+    },
+    Decline {
+        recommendation_id: String,
+    },
+    PauseAgent {
+        portfolio_id: String,
+        paused: bool,
+    },
+    SetNotification {
+        topic: String,
+        channel: String,
+        enabled: bool,
+    },
 }
 
 /// One turn of a user.
@@ -114,7 +128,9 @@ impl<'a> Turn<'a> {
             Err(Error::Problem(problem)) if is_users_matter(problem.kind.into()) => {
                 Ok(Reply::refuse("not_permitted", format!("I cannot do that: {}.", problem.message)))
             }
-            Err(Error::NotReady(reason)) => Ok(Reply::refuse("unavailable", format!("I cannot compute that yet: {reason}."))),
+            Err(Error::NotReady(reason)) => {
+                Ok(Reply::refuse("unavailable", format!("I cannot compute that yet: {reason}.")))
+            }
             other => other,
         }
     }

@@ -20,7 +20,10 @@ impl Turn<'_> {
         };
         let preview = self.preview(&intent).await?;
         if !preview.allowed {
-            return Ok(Reply::refuse("not_permitted", format!("This order would be refused: {}.", failed_reasons(&preview))));
+            return Ok(Reply::refuse(
+                "not_permitted",
+                format!("This order would be refused: {}.", failed_reasons(&preview)),
+            ));
         }
         let value = convert::money("estimated_value", preview.estimated_value.clone())?;
         let cost = convert::money("estimated_cost", preview.estimated_cost.clone())?;
@@ -32,7 +35,8 @@ impl Turn<'_> {
             .collect();
         let at = intent.limit.map_or("at the market".to_owned(), |limit| format!("at {limit} or better"));
         let summary = format!("{side} {} {} {at} in \"{}\"", intent.quantity, intent.symbol, portfolio.name);
-        let warning = if warnings.is_empty() { String::new() } else { format!(" Please note: {}.", warnings.join("; ")) };
+        let warning =
+            if warnings.is_empty() { String::new() } else { format!(" Please note: {}.", warnings.join("; ")) };
         let text = format!(
             "You want to {summary}: about {value} at the last close of {}, with costs of about {cost}.{warning} This is your own \
              decision, not advice from us. Shall I place the order? Answer yes or no.",
@@ -47,19 +51,18 @@ impl Turn<'_> {
             currency: intent.currency.clone(),
             expected: intent.price.to_string(),
         };
-        Ok(self
-            .ask(text, pending, &summary)
-            .figure("order value", value, "trading.PreviewOrder")
-            .figure("cost", cost, "trading.PreviewOrder"))
+        Ok(self.ask(text, pending, &summary).figure("order value", value, "trading.PreviewOrder").figure(
+            "cost",
+            cost,
+            "trading.PreviewOrder",
+        ))
     }
 
     pub(super) async fn cancel_order(&self) -> Result<Reply> {
         let working = self.working_orders().await?;
         let symbols = self.entities.symbols();
-        let matching: Vec<&Order> = working
-            .iter()
-            .filter(|order| symbols.is_empty() || symbols.contains(&order.symbol.as_str()))
-            .collect();
+        let matching: Vec<&Order> =
+            working.iter().filter(|order| symbols.is_empty() || symbols.contains(&order.symbol.as_str())).collect();
         match matching.as_slice() {
             [] => Ok(Reply::say("You have no order that could still be cancelled.")),
             [order] => {
@@ -80,7 +83,8 @@ impl Turn<'_> {
     pub(super) async fn order_status(&self) -> Result<Reply> {
         let page = common::Page { limit: 5, cursor: String::new() };
         let request = ListOrdersRequest { page: Some(page), ..ListOrdersRequest::default() };
-        let orders = self.advisor.ctx.directory.trading().list_orders(self.call.request(request)).await?.into_inner().orders;
+        let orders =
+            self.advisor.ctx.directory.trading().list_orders(self.call.request(request)).await?.into_inner().orders;
         if orders.is_empty() {
             return Ok(Reply::say("You have not placed any orders yet."));
         }
@@ -100,7 +104,8 @@ impl Turn<'_> {
     async fn working_orders(&self) -> Result<Vec<Order>> {
         let page = common::Page { limit: 100, cursor: String::new() };
         let request = ListOrdersRequest { page: Some(page), ..ListOrdersRequest::default() };
-        let orders = self.advisor.ctx.directory.trading().list_orders(self.call.request(request)).await?.into_inner().orders;
+        let orders =
+            self.advisor.ctx.directory.trading().list_orders(self.call.request(request)).await?.into_inner().orders;
         Ok(orders.into_iter().filter(|order| WORKING.contains(&order.status.as_str())).collect())
     }
 
@@ -182,8 +187,10 @@ impl Turn<'_> {
                 })
             }
             Pending::CancelOrder { order_id } => {
-                let request =
-                    CancelOrderRequest { order_id: order_id.clone(), reason: "cancelled by the client in the chat".to_owned() };
+                let request = CancelOrderRequest {
+                    order_id: order_id.clone(),
+                    reason: "cancelled by the client in the chat".to_owned(),
+                };
                 let order =
                     self.advisor.ctx.directory.trading().cancel_order(self.call.request(request)).await?.into_inner();
                 Ok(Reply::say(format!("The order to {} is {}.", describe(&order)?, order.status.replace('_', " "))))
@@ -210,8 +217,8 @@ fn yes_or_no(text: &str) -> Option<bool> {
     let plain: String =
         text.to_lowercase().chars().map(|c| if c.is_alphanumeric() || c == '\'' { c } else { ' ' }).collect();
     match plain.split_whitespace().collect::<Vec<_>>().join(" ").as_str() {
-        "yes" | "y" | "yes please" | "confirm" | "confirmed" | "ok" | "okay" | "go ahead" | "do it" | "sure" | "yep"
-        | "i confirm" => Some(true),
+        "yes" | "y" | "yes please" | "confirm" | "confirmed" | "ok" | "okay" | "go ahead" | "do it" | "sure"
+        | "yep" | "i confirm" => Some(true),
         "no" | "n" | "no thanks" | "cancel" | "stop" | "don't" | "do not" | "never mind" | "nope" => Some(false),
         _ => None,
     }

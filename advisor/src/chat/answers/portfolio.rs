@@ -34,8 +34,11 @@ impl Turn<'_> {
         let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
         if portfolio.holdings.is_empty() {
             let cash = convert::money("cash", portfolio.cash)?;
-            return Ok(Reply::say(format!("Your portfolio holds no instruments, only {cash} in cash."))
-                .figure("cash", cash, "portfolio.GetPortfolio"));
+            return Ok(Reply::say(format!("Your portfolio holds no instruments, only {cash} in cash.")).figure(
+                "cash",
+                cash,
+                "portfolio.GetPortfolio",
+            ));
         }
         let wanted = self.entities.symbols();
         let mut lines = Vec::new();
@@ -71,7 +74,7 @@ impl Turn<'_> {
             .map(|holding| (holding.symbol.clone(), holding.weight.parse().unwrap_or_default()))
             .collect();
         rows.push(("CASH".to_owned(), cash.fraction_of(value)?.unwrap_or_default()));
-        rows.sort_by(|a, b| b.1.cmp(&a.1));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.1));
         let mut reply = Reply::default();
         let mut parts = Vec::new();
         for (symbol, weight) in &rows {
@@ -120,8 +123,7 @@ impl Turn<'_> {
             from: from.map(|date| date.to_string()).unwrap_or_default(),
             to: to.to_string(),
         };
-        let answer =
-            self.advisor.ctx.directory.portfolio().performance(self.call.request(request)).await?.into_inner();
+        let answer = self.advisor.ctx.directory.portfolio().performance(self.call.request(request)).await?.into_inner();
         let of = |text: &str| percent(text.parse().unwrap_or_default());
         let start = convert::money("start_value", answer.start_value)?;
         let end = convert::money("end_value", answer.end_value)?;
@@ -154,8 +156,7 @@ impl Turn<'_> {
             from: from.map(|date| date.to_string()).unwrap_or_default(),
             to: to.to_string(),
         };
-        let answer =
-            self.advisor.ctx.directory.portfolio().attribution(self.call.request(request)).await?.into_inner();
+        let answer = self.advisor.ctx.directory.portfolio().attribution(self.call.request(request)).await?.into_inner();
         let start = convert::money("start_value", answer.start_value)?;
         let end = convert::money("end_value", answer.end_value)?;
         let flows = convert::money("net_flows", answer.net_flows)?;
@@ -174,7 +175,8 @@ impl Turn<'_> {
             parts.push(format!("{} {effect} (its price moved {moved})", item.symbol));
             reply = reply.figure(&item.symbol, effect, "portfolio.Attribution");
         }
-        let rest = items.iter().skip(4).try_fold(Money::zero(end.currency()), |sum, (_, effect)| sum.checked_add(*effect))?;
+        let rest =
+            items.iter().skip(4).try_fold(Money::zero(end.currency()), |sum, (_, effect)| sum.checked_add(*effect))?;
         if !rest.is_zero() {
             parts.push(format!("everything else {rest}"));
         }
@@ -211,7 +213,8 @@ impl Turn<'_> {
         let mut lines = Vec::new();
         for item in &listed.transactions {
             let amount = convert::money("amount", item.amount.clone())?;
-            let what = if item.symbol.is_empty() { item.kind.clone() } else { format!("{} {}", item.kind, item.symbol) };
+            let what =
+                if item.symbol.is_empty() { item.kind.clone() } else { format!("{} {}", item.kind, item.symbol) };
             lines.push(format!("{}: {what} {amount}", item.date));
             reply = reply.figure(&format!("{} {what}", item.date), amount, "portfolio.Transactions");
         }

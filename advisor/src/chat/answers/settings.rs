@@ -26,11 +26,14 @@ impl Turn<'_> {
         let request = self.call.request(GetPortfolioRequest { portfolio_id: portfolio_id.to_owned() });
         let portfolio = self.advisor.ctx.directory.portfolio().get_portfolio(request).await?.into_inner();
         let mut mandate = self.mandate(&portfolio).await?;
-        mandate.version += 1;
-        mandate.paused = paused;
-        mandate.pause_reason = if paused { "paused by the client in the chat".to_owned() } else { String::new() };
-        mandate.updated = self.advisor.ctx.clock.now();
-        self.advisor.put_mandate(&mandate, self.cause).await?;
+        // A turn that is repeated after a crash finds it done.
+        if mandate.paused != paused {
+            mandate.version += 1;
+            mandate.paused = paused;
+            mandate.pause_reason = if paused { "paused by the client in the chat".to_owned() } else { String::new() };
+            mandate.updated = self.advisor.ctx.clock.now();
+            self.advisor.put_mandate(&mandate, self.cause).await?;
+        }
         Ok(Reply::say(if paused {
             "The agent is paused: it will propose and do nothing until you let it run again."
         } else {
@@ -41,12 +44,16 @@ impl Turn<'_> {
 
     pub(super) async fn notification_preferences(&self) -> Result<Reply> {
         let request = self.call.request(GetPreferencesRequest { user_id: self.user.to_string() });
-        let preferences =
-            self.advisor.ctx.directory.notification().get_preferences(request).await?.into_inner().topics;
+        let preferences = self.advisor.ctx.directory.notification().get_preferences(request).await?.into_inner().topics;
         let text = self.text.to_lowercase();
-        let off = ["stop", "off", "no more", "don't", "disable", "unsubscribe", "mute", "fewer"].iter().any(|word| text.contains(word));
-        let on = ["turn on", "enable", "switch on", "start", "subscribe", "notify me", "send me"].iter().any(|word| text.contains(word));
-        let channel = if ["email", "e-mail", "mail"].iter().any(|word| text.contains(word)) { "email" } else { "inbox" };
+        let off = ["stop", "off", "no more", "don't", "disable", "unsubscribe", "mute", "fewer"]
+            .iter()
+            .any(|word| text.contains(word));
+        let on = ["turn on", "enable", "switch on", "start", "subscribe", "notify me", "send me"]
+            .iter()
+            .any(|word| text.contains(word));
+        let channel =
+            if ["email", "e-mail", "mail"].iter().any(|word| text.contains(word)) { "email" } else { "inbox" };
         let named = preferences.iter().find(|topic| {
             topic.channel == channel && topic.topic.split('_').any(|word| word.len() > 3 && text.contains(word))
         });
@@ -67,11 +74,8 @@ impl Turn<'_> {
                     topic.channel,
                     topic.topic.replace('_', " ")
                 );
-                let pending = Pending::SetNotification {
-                    topic: topic.topic.clone(),
-                    channel: topic.channel.clone(),
-                    enabled,
-                };
+                let pending =
+                    Pending::SetNotification { topic: topic.topic.clone(), channel: topic.channel.clone(), enabled };
                 Ok(self.ask(format!("Shall I {summary}? Answer yes or no."), pending, &summary))
             }
             _ => {

@@ -67,16 +67,24 @@ impl Turn<'_> {
 
     pub(super) async fn small_talk(&self, intent: &str, embedding: &Embedding) -> Result<Reply> {
         let text = match intent {
-            "greeting" => "Hello. I can tell you about your portfolio, explain what I recommend and why, and answer questions about \
-                           investing. What would you like to know?",
+            "greeting" => {
+                "Hello. I can tell you about your portfolio, explain what I recommend and why, and answer questions about \
+                           investing. What would you like to know?"
+            }
             "thanks_goodbye" => "You are welcome.",
-            "talk_to_human" => "Of course. An adviser can look at any automated decision about you, and you can contest it. Please \
-                                write to the adviser through the page's contact form, or ask for a call there.",
-            "complaint" => "I am sorry that something went wrong. You can complain through the page's contact form; a person will \
-                            look at it and answer, and you may take it to the ombudsman if you are not content.",
-            _ => "You can ask what your portfolio is worth, how it performed and why it moved, what I recommend and why, what would \
+            "talk_to_human" => {
+                "Of course. An adviser can look at any automated decision about you, and you can contest it. Please \
+                                write to the adviser through the page's contact form, or ask for a call there."
+            }
+            "complaint" => {
+                "I am sorry that something went wrong. You can complain through the page's contact form; a person will \
+                            look at it and answer, and you may take it to the ombudsman if you are not content."
+            }
+            _ => {
+                "You can ask what your portfolio is worth, how it performed and why it moved, what I recommend and why, what would \
                   happen if you bought or sold something, or what a term means. You can also place or cancel an order, answer a \
-                  recommendation, pause the agent and change your notifications; I ask before anything happens.",
+                  recommendation, pause the agent and change your notifications; I ask before anything happens."
+            }
         };
         let mut reply = Reply::say(text);
         if matches!(intent, "talk_to_human" | "complaint") {

@@ -63,11 +63,7 @@ impl Scene {
     /// A client with a balanced profile and a portfolio of cash.
     pub async fn start() -> Self {
         let mut world = World::new(first_day());
-        world.account = Account {
-            user_id: client().to_string(),
-            status: "active".to_owned(),
-            ..Account::default()
-        };
+        world.account = Account { user_id: client().to_string(), status: "active".to_owned(), ..Account::default() };
         world.questionnaire = Some(Questionnaire {
             user_id: client().to_string(),
             version: 1,
@@ -82,7 +78,7 @@ impl Scene {
             name: "Savings".to_owned(),
             currency: "USD".to_owned(),
             version: 1,
-            cash: usd(100_000_00),
+            cash: usd(100_000),
             ..PortfolioView::default()
         };
         world.portfolios.insert(portfolio().to_string(), view);
@@ -116,7 +112,7 @@ impl Scene {
         scene.change(|world| {
             let view = world.portfolios.get_mut(&portfolio().to_string()).unwrap();
             view.holdings = vec![holding("AMD", 1_800)];
-            view.cash = usd(10_000_00);
+            view.cash = usd(10_000);
         });
         scene
     }
@@ -184,7 +180,7 @@ impl Scene {
             mandate.autonomy = autonomy.to_owned();
             mandate.max_weight = "0.25".to_owned();
             mandate.max_turnover = "2".to_owned();
-            mandate.max_order_value = usd(100_000_00);
+            mandate.max_order_value = usd(100_000);
         })
         .await
     }

@@ -1,5 +1,5 @@
 //! The neighbours' contracts over the shared world; what the adviser never asks is not implemented.
-use super::world::{Shared, owner, usd};
+use super::world::{Shared, cents, owner, usd};
 use moneta_contracts::common::Price;
 use moneta_types::{Currency, Quantity};
 use tonic::{Request, Response, Status};
@@ -7,7 +7,6 @@ use tonic::{Request, Response, Status};
 fn not_asked<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("the adviser does not ask this"))
 }
-
 
 mod user {
     use super::*;
@@ -32,25 +31,43 @@ mod user {
             world.reachable(world.user_fails)?;
             Ok(Response::new(world.account.clone()))
         }
-        async fn provision_account(&self, _: Request<pb::ProvisionAccountRequest>) -> Result<Response<pb::Account>, Status> {
+        async fn provision_account(
+            &self,
+            _: Request<pb::ProvisionAccountRequest>,
+        ) -> Result<Response<pb::Account>, Status> {
             not_asked()
         }
-        async fn list_investors(&self, _: Request<pb::ListInvestorsRequest>) -> Result<Response<pb::ListInvestorsResponse>, Status> {
+        async fn list_investors(
+            &self,
+            _: Request<pb::ListInvestorsRequest>,
+        ) -> Result<Response<pb::ListInvestorsResponse>, Status> {
             not_asked()
         }
         async fn update_profile(&self, _: Request<pb::UpdateProfileRequest>) -> Result<Response<pb::Account>, Status> {
             not_asked()
         }
-        async fn get_preferences(&self, _: Request<pb::GetPreferencesRequest>) -> Result<Response<pb::Preferences>, Status> {
+        async fn get_preferences(
+            &self,
+            _: Request<pb::GetPreferencesRequest>,
+        ) -> Result<Response<pb::Preferences>, Status> {
             not_asked()
         }
-        async fn set_preferences(&self, _: Request<pb::SetPreferencesRequest>) -> Result<Response<pb::Preferences>, Status> {
+        async fn set_preferences(
+            &self,
+            _: Request<pb::SetPreferencesRequest>,
+        ) -> Result<Response<pb::Preferences>, Status> {
             not_asked()
         }
-        async fn submit_questionnaire(&self, _: Request<pb::SubmitQuestionnaireRequest>) -> Result<Response<pb::Questionnaire>, Status> {
+        async fn submit_questionnaire(
+            &self,
+            _: Request<pb::SubmitQuestionnaireRequest>,
+        ) -> Result<Response<pb::Questionnaire>, Status> {
             not_asked()
         }
-        async fn get_questionnaire(&self, _: Request<pb::GetQuestionnaireRequest>) -> Result<Response<pb::Questionnaire>, Status> {
+        async fn get_questionnaire(
+            &self,
+            _: Request<pb::GetQuestionnaireRequest>,
+        ) -> Result<Response<pb::Questionnaire>, Status> {
             let mut world = self.look();
             world.reachable(world.user_fails)?;
             // Counts down to the one call that fails.
@@ -62,18 +79,26 @@ mod user {
             }
             world.questionnaire.clone().map(Response::new).ok_or_else(|| Status::not_found("no questionnaire"))
         }
-        async fn list_questionnaires(&self, _: Request<pb::ListQuestionnairesRequest>) -> Result<Response<pb::ListQuestionnairesResponse>, Status> {
+        async fn list_questionnaires(
+            &self,
+            _: Request<pb::ListQuestionnairesRequest>,
+        ) -> Result<Response<pb::ListQuestionnairesResponse>, Status> {
             not_asked()
         }
-        async fn export_data(&self, _: Request<pb::ExportDataRequest>) -> Result<Response<pb::ExportDataResponse>, Status> {
+        async fn export_data(
+            &self,
+            _: Request<pb::ExportDataRequest>,
+        ) -> Result<Response<pb::ExportDataResponse>, Status> {
             not_asked()
         }
-        async fn erase_user(&self, _: Request<pb::EraseUserRequest>) -> Result<Response<pb::EraseUserResponse>, Status> {
+        async fn erase_user(
+            &self,
+            _: Request<pb::EraseUserRequest>,
+        ) -> Result<Response<pb::EraseUserResponse>, Status> {
             not_asked()
         }
     }
 }
-
 
 mod portfolio {
     use super::*;
@@ -81,27 +106,45 @@ mod portfolio {
 
     #[tonic::async_trait]
     impl Portfolio for Shared {
-        async fn create_portfolio(&self, _: Request<pb::CreatePortfolioRequest>) -> Result<Response<pb::PortfolioView>, Status> {
+        async fn create_portfolio(
+            &self,
+            _: Request<pb::CreatePortfolioRequest>,
+        ) -> Result<Response<pb::PortfolioView>, Status> {
             not_asked()
         }
-        async fn list_portfolios(&self, request: Request<pb::ListPortfoliosRequest>) -> Result<Response<pb::ListPortfoliosResponse>, Status> {
+        async fn list_portfolios(
+            &self,
+            request: Request<pb::ListPortfoliosRequest>,
+        ) -> Result<Response<pb::ListPortfoliosResponse>, Status> {
             let world = self.look();
             let caller = world.caller(&request)?;
             let mine = world.portfolios.values().filter(|view| caller.may_see(owner(view), "portfolio", "").is_ok());
             Ok(Response::new(pb::ListPortfoliosResponse { portfolios: mine.map(|view| world.valued(view)).collect() }))
         }
-        async fn get_portfolio(&self, request: Request<pb::GetPortfolioRequest>) -> Result<Response<pb::PortfolioView>, Status> {
+        async fn get_portfolio(
+            &self,
+            request: Request<pb::GetPortfolioRequest>,
+        ) -> Result<Response<pb::PortfolioView>, Status> {
             let world = self.look();
             let view = world.seen(&request, &request.get_ref().portfolio_id)?;
             Ok(Response::new(world.valued(&view)))
         }
-        async fn deposit(&self, _: Request<pb::CashMovementRequest>) -> Result<Response<pb::CashMovementResponse>, Status> {
+        async fn deposit(
+            &self,
+            _: Request<pb::CashMovementRequest>,
+        ) -> Result<Response<pb::CashMovementResponse>, Status> {
             not_asked()
         }
-        async fn withdraw(&self, _: Request<pb::CashMovementRequest>) -> Result<Response<pb::CashMovementResponse>, Status> {
+        async fn withdraw(
+            &self,
+            _: Request<pb::CashMovementRequest>,
+        ) -> Result<Response<pb::CashMovementResponse>, Status> {
             not_asked()
         }
-        async fn set_target(&self, request: Request<pb::SetTargetRequest>) -> Result<Response<pb::PortfolioView>, Status> {
+        async fn set_target(
+            &self,
+            request: Request<pb::SetTargetRequest>,
+        ) -> Result<Response<pb::PortfolioView>, Status> {
             let mut world = self.look();
             let body = request.into_inner();
             let view = world.portfolios.get_mut(&body.portfolio_id).ok_or_else(|| Status::not_found("no portfolio"))?;
@@ -111,14 +154,17 @@ mod portfolio {
             }
             Ok(Response::new(view.clone()))
         }
-        async fn performance(&self, request: Request<pb::PerformanceRequest>) -> Result<Response<pb::PerformanceResponse>, Status> {
+        async fn performance(
+            &self,
+            request: Request<pb::PerformanceRequest>,
+        ) -> Result<Response<pb::PerformanceResponse>, Status> {
             let world = self.look();
             let body = request.get_ref();
             let value = world.valued(&world.seen(&request, &body.portfolio_id)?).value;
             Ok(Response::new(pb::PerformanceResponse {
                 from: "2019-01-02".to_owned(),
                 to: body.to.clone(),
-                start_value: usd(90_000_00),
+                start_value: usd(90_000),
                 end_value: value,
                 net_flows: usd(0),
                 time_weighted_return: "0.111".to_owned(),
@@ -126,12 +172,15 @@ mod portfolio {
                 ..Default::default()
             }))
         }
-        async fn transactions(&self, request: Request<pb::TransactionsRequest>) -> Result<Response<pb::TransactionsResponse>, Status> {
+        async fn transactions(
+            &self,
+            request: Request<pb::TransactionsRequest>,
+        ) -> Result<Response<pb::TransactionsResponse>, Status> {
             self.look().seen(&request, &request.get_ref().portfolio_id)?;
             let deposit = pb::Transaction {
                 kind: "deposit".to_owned(),
                 date: "2019-12-02".to_owned(),
-                amount: usd(100_000_00),
+                amount: usd(100_000),
                 ..Default::default()
             };
             Ok(Response::new(pb::TransactionsResponse { transactions: vec![deposit], ..Default::default() }))
@@ -147,33 +196,41 @@ mod portfolio {
             let (drift, band) = ("0.05".to_owned(), "0.02".to_owned());
             Ok(Response::new(pb::DriftResponse { drift, items: vec![item], beyond_band: true, band }))
         }
-        async fn rebalance_plan(&self, _: Request<pb::RebalancePlanRequest>) -> Result<Response<pb::RebalancePlanResponse>, Status> {
+        async fn rebalance_plan(
+            &self,
+            _: Request<pb::RebalancePlanRequest>,
+        ) -> Result<Response<pb::RebalancePlanResponse>, Status> {
             not_asked()
         }
-        async fn attribution(&self, request: Request<pb::AttributionRequest>) -> Result<Response<pb::AttributionResponse>, Status> {
+        async fn attribution(
+            &self,
+            request: Request<pb::AttributionRequest>,
+        ) -> Result<Response<pb::AttributionResponse>, Status> {
             let world = self.look();
             let value = world.valued(&world.seen(&request, &request.get_ref().portfolio_id)?).value;
             Ok(Response::new(pb::AttributionResponse {
                 from: "2019-12-26".to_owned(),
                 to: "2020-01-02".to_owned(),
-                start_value: usd(90_000_00),
+                start_value: usd(90_000),
                 end_value: value,
                 net_flows: usd(0),
-                costs: usd(-12_34),
+                costs: cents(-1_234),
                 items: vec![pb::AttributionItem {
                     symbol: "KO".to_owned(),
-                    price_effect: usd(123_45),
+                    price_effect: cents(12_345),
                     price_return: "0.02".to_owned(),
                     ..Default::default()
                 }],
             }))
         }
-        async fn check_ledger(&self, _: Request<pb::CheckLedgerRequest>) -> Result<Response<pb::CheckLedgerResponse>, Status> {
+        async fn check_ledger(
+            &self,
+            _: Request<pb::CheckLedgerRequest>,
+        ) -> Result<Response<pb::CheckLedgerResponse>, Status> {
             not_asked()
         }
     }
 }
-
 
 mod trading {
     use super::*;
@@ -204,7 +261,10 @@ mod trading {
             let order = world.orders.iter().find(|order| order.order_id == request.get_ref().order_id);
             order.cloned().map(Response::new).ok_or_else(|| Status::not_found("no order"))
         }
-        async fn list_orders(&self, request: Request<pb::ListOrdersRequest>) -> Result<Response<pb::ListOrdersResponse>, Status> {
+        async fn list_orders(
+            &self,
+            request: Request<pb::ListOrdersRequest>,
+        ) -> Result<Response<pb::ListOrdersResponse>, Status> {
             let world = self.look();
             let caller = world.caller(&request)?;
             let mut orders: Vec<_> = world
@@ -216,7 +276,10 @@ mod trading {
             orders.reverse();
             Ok(Response::new(pb::ListOrdersResponse { orders, ..Default::default() }))
         }
-        async fn preview_order(&self, request: Request<pb::SubmitOrderRequest>) -> Result<Response<pb::PreviewOrderResponse>, Status> {
+        async fn preview_order(
+            &self,
+            request: Request<pb::SubmitOrderRequest>,
+        ) -> Result<Response<pb::PreviewOrderResponse>, Status> {
             let world = self.look();
             let body = request.get_ref();
             let price = world.price(&body.symbol);
@@ -224,14 +287,20 @@ mod trading {
             Ok(Response::new(pb::PreviewOrderResponse {
                 allowed: true,
                 estimated_value: Some(value.into()),
-                estimated_cost: usd(1_00),
+                estimated_cost: usd(1),
                 ..Default::default()
             }))
         }
-        async fn set_kill_switch(&self, _: Request<pb::SetKillSwitchRequest>) -> Result<Response<pb::KillSwitchState>, Status> {
+        async fn set_kill_switch(
+            &self,
+            _: Request<pb::SetKillSwitchRequest>,
+        ) -> Result<Response<pb::KillSwitchState>, Status> {
             not_asked()
         }
-        async fn get_kill_switch(&self, _: Request<pb::GetKillSwitchRequest>) -> Result<Response<pb::KillSwitchState>, Status> {
+        async fn get_kill_switch(
+            &self,
+            _: Request<pb::GetKillSwitchRequest>,
+        ) -> Result<Response<pb::KillSwitchState>, Status> {
             not_asked()
         }
         async fn reconcile(&self, _: Request<pb::ReconcileRequest>) -> Result<Response<pb::ReconcileResponse>, Status> {
@@ -240,14 +309,16 @@ mod trading {
     }
 }
 
-
 mod compliance {
     use super::*;
     use moneta_contracts::compliance::{self as pb, compliance_server::Compliance};
 
     #[tonic::async_trait]
     impl Compliance for Shared {
-        async fn check_advice(&self, _: Request<pb::CheckAdviceRequest>) -> Result<Response<pb::CheckResponse>, Status> {
+        async fn check_advice(
+            &self,
+            _: Request<pb::CheckAdviceRequest>,
+        ) -> Result<Response<pb::CheckResponse>, Status> {
             let world = self.look();
             Ok(Response::new(pb::CheckResponse {
                 allowed: world.advice_allowed,
@@ -264,16 +335,28 @@ mod compliance {
         async fn check_order(&self, _: Request<pb::CheckOrderRequest>) -> Result<Response<pb::CheckResponse>, Status> {
             not_asked()
         }
-        async fn list_rules(&self, _: Request<pb::ListRulesRequest>) -> Result<Response<pb::ListRulesResponse>, Status> {
+        async fn list_rules(
+            &self,
+            _: Request<pb::ListRulesRequest>,
+        ) -> Result<Response<pb::ListRulesResponse>, Status> {
             not_asked()
         }
-        async fn list_audit(&self, _: Request<pb::ListAuditRequest>) -> Result<Response<pb::ListAuditResponse>, Status> {
+        async fn list_audit(
+            &self,
+            _: Request<pb::ListAuditRequest>,
+        ) -> Result<Response<pb::ListAuditResponse>, Status> {
             not_asked()
         }
-        async fn verify_audit(&self, _: Request<pb::VerifyAuditRequest>) -> Result<Response<pb::VerifyAuditResponse>, Status> {
+        async fn verify_audit(
+            &self,
+            _: Request<pb::VerifyAuditRequest>,
+        ) -> Result<Response<pb::VerifyAuditResponse>, Status> {
             not_asked()
         }
-        async fn list_alerts(&self, _: Request<pb::ListAlertsRequest>) -> Result<Response<pb::ListAlertsResponse>, Status> {
+        async fn list_alerts(
+            &self,
+            _: Request<pb::ListAlertsRequest>,
+        ) -> Result<Response<pb::ListAlertsResponse>, Status> {
             not_asked()
         }
         async fn resolve_alert(&self, _: Request<pb::ResolveAlertRequest>) -> Result<Response<pb::Alert>, Status> {
@@ -282,24 +365,32 @@ mod compliance {
     }
 }
 
-
 mod notification {
     use super::*;
     use moneta_contracts::notification::{self as pb, notification_server::Notification};
 
     #[tonic::async_trait]
     impl Notification for Shared {
-        async fn list_notifications(&self, _: Request<pb::ListNotificationsRequest>) -> Result<Response<pb::ListNotificationsResponse>, Status> {
+        async fn list_notifications(
+            &self,
+            _: Request<pb::ListNotificationsRequest>,
+        ) -> Result<Response<pb::ListNotificationsResponse>, Status> {
             not_asked()
         }
         async fn mark_read(&self, _: Request<pb::MarkReadRequest>) -> Result<Response<pb::NotificationView>, Status> {
             not_asked()
         }
-        async fn get_preferences(&self, _: Request<pb::GetPreferencesRequest>) -> Result<Response<pb::Preferences>, Status> {
+        async fn get_preferences(
+            &self,
+            _: Request<pb::GetPreferencesRequest>,
+        ) -> Result<Response<pb::Preferences>, Status> {
             let topics = self.look().topics.clone();
             Ok(Response::new(pb::Preferences { topics, ..Default::default() }))
         }
-        async fn set_preferences(&self, request: Request<pb::SetPreferencesRequest>) -> Result<Response<pb::Preferences>, Status> {
+        async fn set_preferences(
+            &self,
+            request: Request<pb::SetPreferencesRequest>,
+        ) -> Result<Response<pb::Preferences>, Status> {
             let mut world = self.look();
             for change in request.into_inner().topics {
                 for topic in &mut world.topics {
@@ -310,12 +401,14 @@ mod notification {
             }
             Ok(Response::new(pb::Preferences { topics: world.topics.clone(), ..Default::default() }))
         }
-        async fn preview_template(&self, _: Request<pb::PreviewTemplateRequest>) -> Result<Response<pb::PreviewTemplateResponse>, Status> {
+        async fn preview_template(
+            &self,
+            _: Request<pb::PreviewTemplateRequest>,
+        ) -> Result<Response<pb::PreviewTemplateResponse>, Status> {
             not_asked()
         }
     }
 }
-
 
 mod market_data {
     use super::*;
@@ -323,11 +416,17 @@ mod market_data {
 
     #[tonic::async_trait]
     impl MarketData for Shared {
-        async fn list_instruments(&self, _: Request<pb::ListInstrumentsRequest>) -> Result<Response<pb::ListInstrumentsResponse>, Status> {
+        async fn list_instruments(
+            &self,
+            _: Request<pb::ListInstrumentsRequest>,
+        ) -> Result<Response<pb::ListInstrumentsResponse>, Status> {
             let instruments = self.look().instruments.clone();
             Ok(Response::new(pb::ListInstrumentsResponse { instruments }))
         }
-        async fn latest_prices(&self, request: Request<pb::LatestPricesRequest>) -> Result<Response<pb::LatestPricesResponse>, Status> {
+        async fn latest_prices(
+            &self,
+            request: Request<pb::LatestPricesRequest>,
+        ) -> Result<Response<pb::LatestPricesResponse>, Status> {
             let world = self.look();
             let latest = |symbol: &String| {
                 let history = world.history(symbol);
@@ -356,15 +455,24 @@ mod market_data {
             bars.sort_by(|a, b| (&a.date, &a.symbol).cmp(&(&b.date, &b.symbol)));
             Ok(Response::new(pb::HistoryResponse { bars }))
         }
-        async fn market_state(&self, _: Request<pb::MarketStateRequest>) -> Result<Response<pb::MarketStateResponse>, Status> {
+        async fn market_state(
+            &self,
+            _: Request<pb::MarketStateRequest>,
+        ) -> Result<Response<pb::MarketStateResponse>, Status> {
             let last_date = self.look().today.to_string();
             let reference_symbol = "SP500".to_owned();
             Ok(Response::new(pb::MarketStateResponse { reference_symbol, last_date, ..Default::default() }))
         }
-        async fn replay_advance(&self, _: Request<pb::ReplayAdvanceRequest>) -> Result<Response<pb::ReplayAdvanceResponse>, Status> {
+        async fn replay_advance(
+            &self,
+            _: Request<pb::ReplayAdvanceRequest>,
+        ) -> Result<Response<pb::ReplayAdvanceResponse>, Status> {
             not_asked()
         }
-        async fn replay_status(&self, _: Request<pb::ReplayStatusRequest>) -> Result<Response<pb::ReplayStatusResponse>, Status> {
+        async fn replay_status(
+            &self,
+            _: Request<pb::ReplayStatusRequest>,
+        ) -> Result<Response<pb::ReplayStatusResponse>, Status> {
             not_asked()
         }
     }

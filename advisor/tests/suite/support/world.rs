@@ -55,7 +55,11 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-pub fn usd(minor_units: i64) -> Option<common::Money> {
+pub fn usd(units: i64) -> Option<common::Money> {
+    cents(units * 100)
+}
+
+pub fn cents(minor_units: i64) -> Option<common::Money> {
     Some(common::Money { minor_units, currency: "USD".to_owned() })
 }
 
@@ -78,7 +82,8 @@ impl World {
         let mut bars: BTreeMap<String, Vec<Bar>> = BTreeMap::new();
         for symbol in SYMBOLS.into_iter().chain(["SP500"]) {
             let path = market.join(format!("{symbol}.csv"));
-            let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("no {}; run `make up`", path.display()));
+            let text =
+                std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("no {}; run `make up`", path.display()));
             let rows = text.lines().skip(1).filter(|line| ("2017-06-01".."2020-06-01").contains(&&line[..10]));
             bars.insert(symbol.to_owned(), rows.map(|line| bar(symbol, line)).collect());
         }
@@ -171,7 +176,7 @@ impl World {
             holding.weight = "0.1".to_owned();
         }
         view.value = Some(value.into());
-        view.net_contributions = usd(90_000_00);
+        view.net_contributions = usd(90_000);
         view.valued_on = self.today.to_string();
         view
     }

@@ -57,6 +57,12 @@ pub trait EventBus: Send + Sync + std::fmt::Debug {
     /// What is still undone, by group.
     async fn backlog(&self) -> Result<Backlog>;
 
+    /// Whether something is undone for certain, told from memory at no cost; `false` says nothing. Whenever it turns
+    /// `false`, `activity` moves.
+    fn surely_undone(&self) -> bool {
+        false
+    }
+
     /// A value that moves whenever `backlog` may have changed: an event arrived or was done. Providers that share their
     /// log with other processes need not notice at once what those have done.
     fn activity(&self) -> tokio::sync::watch::Receiver<u64>;

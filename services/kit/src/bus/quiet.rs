@@ -35,7 +35,7 @@ pub(crate) trait Neighbour: Send + Sync {
 /// Work moves outbox → bus → handler → outbox. A handler's events are counted in its outbox before the commit that makes
 /// them, the commit is over before the handler returns, and the group is done with an event only after that. A check
 /// reads, in this order: the end of the log *E*; every group (done up to *E*, nothing parked); held work; every outbox
-/// (empty); the end of the log again (still *E*).
+/// (empty); the end of the log again (still *E*: there is no event after it).
 ///
 /// Suppose a check succeeds. When the groups were read, each had done everything up to *E*; no event beyond *E* existed
 /// before the last step, so no handler ran after its group was read, and all had returned before the outboxes were read.
@@ -43,6 +43,9 @@ pub(crate) trait Neighbour: Send + Sync {
 /// bus; the end is still *E*, so it lies within what the groups have done. Nothing is left. Work that a handler hands to
 /// a background task is covered when the task has a [`Hold`] from before the handler returned until its effects are
 /// committed. New requests from outside may of course begin new work at any time.
+///
+/// A look begins with what memory alone can say (an outbox that is not empty, a group of this process that is behind),
+/// which is only ever that it is *not* quiet; most looks end there. A claim always rests on the steps above.
 #[derive(Clone)]
 pub struct Quiet(Arc<QuietParts>);
 
@@ -147,10 +150,13 @@ impl Quiet {
 
     /// What is undone, or `None` when nothing is. The order of the steps is what makes the answer right.
     async fn look(&self) -> Result<Option<String>> {
-        // Cheap first look: an outbox that is not empty spares the rest.
+        // Cheap first look, in memory: what is undone for certain spares the rest.
         let before = self.pending_here();
         if before > 0 {
             return Ok(Some(format!("{before} events in outboxes or held work")));
+        }
+        if self.0.bus.surely_undone() {
+            return Ok(Some("consumers of this process".to_owned()));
         }
         let backlog = self.0.bus.backlog().await?;
         if let Some(group) = backlog.groups.iter().find(|group| group.waiting + group.parked > 0) {
@@ -169,7 +175,7 @@ impl Quiet {
                 None => return Ok(Some(format!("{} does not answer", neighbour.name()))),
             }
         }
-        let after = self.0.bus.backlog().await?;
-        Ok((after.end != backlog.end).then(|| "events that have just arrived".to_owned()))
+        let beyond = self.0.bus.read(backlog.end, 1).await?;
+        Ok((!beyond.is_empty()).then(|| "events that have just arrived".to_owned()))
     }
 }

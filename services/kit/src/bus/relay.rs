@@ -8,51 +8,99 @@ use tokio_util::sync::CancellationToken;
 /// and nobody wakes the relay for them, so it also looks now and then.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Published rows are removed with one statement for so many; until then they are only known to be published, and a relay
+/// that starts again after a crash publishes them once more.
+const SWEEP: usize = 200;
+
 /// Publishes until `shutdown`, and once more after it, so that an orderly stop leaves nothing behind.
 pub(crate) async fn relay(db: Db, bus: Arc<dyn EventBus>, shutdown: CancellationToken) {
+    let mut relay = Relay::new(db, bus);
     let mut failures = 0_u32;
     loop {
         let stopping = shutdown.is_cancelled();
-        match publish_all(&db, bus.as_ref()).await {
+        match relay.publish_all().await {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures = failures.saturating_add(1);
-                tracing::warn!(service = db.service(), error = %crate::problem::chain(&error), "cannot publish events");
+                let service = relay.db.service();
+                tracing::warn!(service, error = %crate::problem::chain(&error), "cannot publish events");
                 if !stopping {
                     entropy::pause(Duration::from_millis(20 << failures.min(8))).await;
                     continue;
                 }
             }
         }
+        if stopping || relay.unswept >= SWEEP {
+            relay.sweep().await;
+        }
         if stopping {
             return;
         }
         tokio::select! {
-            () = db.outbox_written() => {}
+            () = relay.db.outbox_written() => {}
             () = shutdown.cancelled() => {}
             () = entropy::pause(LOOK_EVERY) => {
-                if let Err(error) = db.outbox_reconcile().await {
-                    tracing::warn!(service = db.service(), error = %error, "cannot count the outbox");
+                relay.sweep().await;
+                if let Err(error) = relay.db.outbox_reconcile(relay.published).await {
+                    tracing::warn!(service = relay.db.service(), error = %error, "cannot count the outbox");
                 }
             }
         }
     }
 }
 
-async fn publish_all(db: &Db, bus: &dyn EventBus) -> Result<()> {
-    if db.outbox_doubtful() {
-        db.outbox_reconcile().await?;
+struct Relay {
+    db: Db,
+    bus: Arc<dyn EventBus>,
+    /// The last row that is on the bus.
+    published: i64,
+    /// Rows up to there that are still in the table.
+    unswept: usize,
+}
+
+impl Relay {
+    const fn new(db: Db, bus: Arc<dyn EventBus>) -> Self {
+        Self { db, bus, published: 0, unswept: 0 }
     }
-    loop {
-        let (last, batch) = db.outbox_batch().await?;
-        if batch.is_empty() {
-            return Ok(());
+
+    async fn publish_all(&mut self) -> Result<()> {
+        loop {
+            if self.db.outbox_doubtful()
+                && let Err(error) = self.db.outbox_reconcile(self.published).await
+            {
+                self.db.outbox_doubts();
+                return Err(error.into());
+            }
+            // The counter is raised before a commit, and whoever commits wakes the relay afterwards; so nothing can be
+            // there when it is zero, and what comes after a short batch brings its own wake.
+            if self.db.outbox_pending() == 0 {
+                return Ok(());
+            }
+            let (last, batch) = self.db.outbox_batch(self.published).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            // A crash between publishing and sweeping publishes the batch again; the bus knows the events by their ids.
+            self.bus.publish(&batch).await?;
+            self.published = last;
+            self.unswept += batch.len();
+            self.db.outbox_published(batch.len());
+            metrics::counter!("moneta_events_published_total", "service" => self.db.service().to_owned())
+                .increment(batch.len() as u64);
         }
-        // A crash between these two publishes the batch again; the bus knows the events by their ids.
-        bus.publish(&batch).await?;
-        db.outbox_published(last).await?;
-        metrics::counter!("moneta_events_published_total", "service" => db.service().to_owned())
-            .increment(batch.len() as u64);
+    }
+
+    /// Removes what is published; a failure is tried again with the next one.
+    async fn sweep(&mut self) {
+        if self.unswept == 0 {
+            return;
+        }
+        match self.db.outbox_sweep(self.published).await {
+            Ok(()) => self.unswept = 0,
+            Err(error) => {
+                tracing::warn!(service = self.db.service(), error = %error, "cannot remove published events");
+            }
+        }
     }
 }
 
@@ -98,6 +146,7 @@ mod tests {
         BeforeCommit,
         BeforePublish,
         BeforeMark,
+        BeforeSweep,
         InHandler,
         BeforeCursor,
         Never,
@@ -137,10 +186,14 @@ mod tests {
 
         async fn relay(&self, crash: Crash) {
             if crash == Crash::BeforeMark {
-                let (_, batch) = self.payer.outbox_batch().await.unwrap();
+                let (_, batch) = self.payer.outbox_batch(0).await.unwrap();
                 self.bus.publish(&batch).await.unwrap();
-            } else {
-                publish_all(&self.payer, self.bus.as_ref()).await.unwrap();
+                return;
+            }
+            let mut relay = Relay::new(self.payer.clone(), self.bus.clone());
+            relay.publish_all().await.unwrap();
+            if crash != Crash::BeforeSweep {
+                relay.sweep().await;
             }
         }
 
@@ -188,8 +241,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_crash_between_any_two_steps_leaves_one_effect() {
-        use Crash::{BeforeCommit, BeforeCursor, BeforeMark, BeforePublish, InHandler, Never};
-        for crash in [BeforeCommit, BeforePublish, BeforeMark, InHandler, BeforeCursor, Never] {
+        use Crash::{BeforeCommit, BeforeCursor, BeforeMark, BeforePublish, BeforeSweep, InHandler, Never};
+        for crash in [BeforeCommit, BeforePublish, BeforeMark, BeforeSweep, InHandler, BeforeCursor, Never] {
             let folder = tempfile::tempdir().unwrap();
             let cause = Cause::named("payment");
             {
@@ -220,7 +273,7 @@ mod tests {
         let (one, two) = (World::open(folder.path()).await, World::open(folder.path()).await);
         two.pay(Cause::named("from elsewhere"), Crash::Never).await;
         assert_eq!(one.payer.outbox_pending(), 0, "this process was not told");
-        assert_eq!(one.payer.outbox_reconcile().await.unwrap(), 1);
+        assert_eq!(one.payer.outbox_reconcile(0).await.unwrap(), 1);
         assert_eq!(one.payer.outbox_pending(), 1);
         one.relay(Crash::Never).await;
         assert_eq!(one.payer.outbox_pending(), 0);
@@ -231,16 +284,21 @@ mod tests {
     async fn a_commit_that_is_cut_off_leaves_no_false_quiet() {
         let folder = tempfile::tempdir().unwrap();
         let world = World::open(folder.path()).await;
+        let mut relay = Relay::new(world.payer.clone(), world.bus.clone());
         for nth in 0..50 {
             let payment = world.pay(Cause::named(&format!("payment {nth}")), Crash::Never);
             // Cut off at a different point each time.
             let _ = tokio::time::timeout(Duration::from_micros(20 * nth), payment).await;
-            publish_all(&world.payer, world.bus.as_ref()).await.unwrap();
-            let left = world.payer.fetch_one("SELECT COUNT(*) AS n FROM outbox", args![]).await.unwrap();
+            relay.publish_all().await.unwrap();
+            let left = "SELECT COUNT(*) AS n FROM outbox WHERE sequence > $1";
+            let left = world.payer.fetch_one(left, args![relay.published]).await.unwrap();
             assert!(world.payer.outbox_pending() >= left.get::<u64>("n").unwrap());
         }
-        world.payer.outbox_reconcile().await.unwrap();
-        publish_all(&world.payer, world.bus.as_ref()).await.unwrap();
+        world.payer.outbox_reconcile(relay.published).await.unwrap();
+        relay.publish_all().await.unwrap();
         assert_eq!(world.payer.outbox_pending(), 0);
+        relay.sweep().await;
+        let rows = world.payer.fetch_one("SELECT COUNT(*) AS n FROM outbox", args![]).await.unwrap();
+        assert_eq!(rows.int("n").unwrap(), 0);
     }
 }

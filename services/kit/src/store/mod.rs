@@ -18,18 +18,19 @@ pub use tx::Tx;
 use crate::entropy::SystemClock;
 use moneta_types::WallClock as _;
 use sqlx::{
-    AnyPool, Executor as _,
+    Any, AnyPool, Executor as _,
     any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
+    pool::PoolConnection,
 };
 use std::{
     path::Path,
     sync::{
-        Arc, Once,
+        Arc, Mutex, Once,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// How long a writer waits for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,6 +71,11 @@ struct Inner {
     /// Writes whose loss is harmless, such as the deletion of published outbox rows: never waits for the disk.
     lazy: AnyPool,
     readers: AnyPool,
+    /// Readers that wait for the next query. The pool would ask each whether it still lives whenever it comes back, which
+    /// costs a local file as much as a query does.
+    idle_readers: Mutex<Vec<PoolConnection<Any>>>,
+    /// As many as the pool may open, so that whoever has a turn finds a reader idle or may open one.
+    reader_turns: Semaphore,
     /// SQLite has one writer at a time; waiting here is fair and wakes at once, where SQLite itself would poll.
     gate: Arc<Semaphore>,
     outbox_written: Notify,
@@ -95,6 +101,8 @@ impl Db {
             writer: sqlite_pool(url, durability, 1)?,
             lazy: sqlite_pool(url, Durability::Process, 1)?,
             readers: sqlite_pool(url, Durability::Process, READERS)?,
+            idle_readers: Mutex::default(),
+            reader_turns: Semaphore::new(READERS as usize),
             gate: Arc::new(Semaphore::new(1)),
             outbox_written: Notify::new(),
             outbox_drained: std::sync::OnceLock::new(),
@@ -130,13 +138,38 @@ impl Db {
 
     /// Every row of an answer; committed state.
     pub async fn fetch_all(&self, sql: &str, args: Args) -> Result<Vec<Row>> {
-        let rows = query(sql, args)?.fetch_all(&self.0.readers).await?;
+        let query = query(sql, args)?;
+        let mut reader = self.reader().await?;
+        let rows = query.fetch_all(&mut *reader.connection).await?;
+        self.keep(reader);
         Ok(rows.into_iter().map(Row::new).collect())
     }
 
     /// The first row of an answer, if any; committed state.
     pub async fn fetch_optional(&self, sql: &str, args: Args) -> Result<Option<Row>> {
-        Ok(query(sql, args)?.fetch_optional(&self.0.readers).await?.map(Row::new))
+        let query = query(sql, args)?;
+        let mut reader = self.reader().await?;
+        let row = query.fetch_optional(&mut *reader.connection).await?;
+        self.keep(reader);
+        Ok(row.map(Row::new))
+    }
+
+    async fn reader(&self) -> Result<Reader<'_>> {
+        let turn = self.0.reader_turns.acquire().await.map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
+        let idle = crate::lock(&self.0.idle_readers).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.0.readers.acquire().await?,
+        };
+        Ok(Reader { connection, _turn: turn })
+    }
+
+    /// Keeps a reader whose query has ended well. One that failed or was cut off goes back to the pool, which looks at it.
+    fn keep(&self, reader: Reader<'_>) {
+        let Reader { connection, _turn } = reader;
+        if !self.0.readers.is_closed() {
+            crate::lock(&self.0.idle_readers).push(connection);
+        }
     }
 
     /// The only row of an answer; [`Error::NoRow`] when there is none. Committed state.
@@ -146,10 +179,18 @@ impl Db {
 
     /// Waits for running work and closes every connection.
     pub async fn close(&self) {
+        self.0.reader_turns.close();
+        crate::lock(&self.0.idle_readers).clear();
         self.0.readers.close().await;
         self.0.lazy.close().await;
         self.0.writer.close().await;
     }
+}
+
+/// A reader in use.
+struct Reader<'a> {
+    connection: PoolConnection<Any>,
+    _turn: SemaphorePermit<'a>,
 }
 
 /// The URL of an SQLite file.

@@ -148,11 +148,14 @@ async fn an_order_for_a_recommendation_needs_the_approval_of_that_proposal() {
         proposal_digest: "ab".repeat(32),
         ..order("buy", "AAPL", "1", key)
     };
-    let made = scene.submit(request("a")).await.unwrap();
+    let refused = scene.submit(request("x")).await.unwrap_err();
+    assert_eq!(refused.code, "service_only", "a client cannot claim the adviser's approval for an order of his own");
+    let made = scene.submit_by_adviser(request("a")).await.unwrap();
     assert_eq!(made.status, "accepted");
     assert!(made.verdicts.iter().any(|verdict| verdict.rule_id == "approval" && verdict.outcome == "pass"));
     scene.world.lock().approved = false;
-    let made = scene.submit(pb::SubmitOrderRequest { symbol: "KO".to_owned(), ..request("b") }).await.unwrap();
+    let made =
+        scene.submit_by_adviser(pb::SubmitOrderRequest { symbol: "KO".to_owned(), ..request("b") }).await.unwrap();
     assert_eq!(failed(&made), ["approval"]);
 }
 

@@ -108,6 +108,12 @@ impl Scene {
         self.submit_as(anna(), request).await
     }
 
+    /// As the adviser on behalf of the owner.
+    pub async fn submit_by_adviser(&self, request: pb::SubmitOrderRequest) -> Result<pb::Order, ProblemView> {
+        let call = self.stage.call_service_for("advisor", anna());
+        answer(self.stage.directory().trading().submit_order(call.request(request)).await)
+    }
+
     pub async fn submit_as(&self, user: UserId, request: pb::SubmitOrderRequest) -> Result<pb::Order, ProblemView> {
         let call = self.stage.call_user(user, &[Role::Investor]);
         answer(self.stage.directory().trading().submit_order(call.request(request)).await)

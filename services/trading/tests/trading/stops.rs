@@ -62,7 +62,7 @@ async fn each_scope_stops_its_own() {
         proposal_digest: "ab".repeat(32),
         ..order("buy", "AAPL", "2", "b")
     };
-    assert_eq!(failed(&scene.submit(agent).await.unwrap()), ["kill_switch"]);
+    assert_eq!(failed(&scene.submit_by_adviser(agent).await.unwrap()), ["kill_switch"]);
     set(&scene, STAFF, "client", &anna().to_string(), true, "why").await.unwrap();
     assert_eq!(failed(&scene.submit(order("buy", "AAPL", "3", "c")).await.unwrap()), ["kill_switch"]);
 }

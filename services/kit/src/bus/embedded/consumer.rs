@@ -107,7 +107,8 @@ impl Consumer {
         let event = tables::event(&self.shared.db, sequence).await?;
         match self.attempt(&event).await {
             Ok(()) => {
-                tables::unpark(&self.shared.db, &self.group, sequence).await?;
+                let done = self.progress.done.load(Ordering::SeqCst);
+                tables::unpark(&self.shared.db, &self.group, sequence, done).await?;
                 self.parking.remove(sequence);
             }
             Err(error) => self.failed(sequence, &event, parked.attempts, parked.tries, &error).await?,
@@ -123,26 +124,48 @@ impl Consumer {
         if end <= after {
             return Ok(false);
         }
-        let batch = tables::read(&self.shared.db, &self.types, after, end, BATCH).await?;
-        let full = batch.len() == BATCH as usize;
-        let reached = if full { batch.last().map_or(end, |last| last.sequence) } else { end };
-        let any = !batch.is_empty();
-        for Published { sequence, envelope } in batch {
+        let (batch, reached) = self.next(after, end).await?;
+        let last = batch.last().map(|last| last.sequence);
+        for published in batch {
             if shutdown.is_cancelled() {
                 return Ok(true);
             }
-            self.deliver(sequence, &envelope).await?;
+            self.deliver(published.sequence, &published.envelope).await?;
             // Parked events were counted before this: see `Progress`.
-            self.progress.done.store(sequence, Ordering::SeqCst);
+            let done = if last == Some(published.sequence) { reached } else { published.sequence };
+            self.progress.done.store(done, Ordering::SeqCst);
             self.shared.progressed();
-        }
-        self.progress.done.store(reached, Ordering::SeqCst);
-        self.shared.progressed();
-        // A cursor over events of no interest need not be durable at once: skipping them again costs nothing.
-        if any || reached - self.progress.flushed.load(Ordering::SeqCst) > u64::from(BATCH) {
             self.shared.dirty.notify_one();
         }
+        if last.is_none() {
+            self.progress.done.store(reached, Ordering::SeqCst);
+            self.shared.progressed();
+            // A cursor over events of no interest need not be durable soon: skipping them again costs nothing, and whoever
+            // reads it from the file counts the events of the group's types after it, of which there are none.
+            if reached - self.progress.flushed.load(Ordering::SeqCst) > u64::from(BATCH) {
+                self.shared.dirty.notify_one();
+            }
+        }
         Ok(true)
+    }
+
+    /// The next events of the group's types, and how far they reach: from memory when they are still there.
+    async fn next(&self, after: u64, end: u64) -> Result<(Vec<Arc<Published>>, u64)> {
+        let in_memory = lock(&self.shared.tail).after(after, &self.types, BATCH as usize);
+        if let Some(found) = in_memory {
+            return Ok(found);
+        }
+        let batch = tables::read(&self.shared.db, &self.types, after, end, BATCH).await?;
+        let full = batch.len() == BATCH as usize;
+        let reached = if full { batch.last().map_or(end, |last| last.sequence) } else { end };
+        Ok((batch.into_iter().map(Arc::new).collect(), reached))
+    }
+
+    /// How far the group has come once an event is parked or dead. One that was parked before may lie beyond events that
+    /// the group has yet to come to.
+    fn done_with(&self, sequence: u64) -> u64 {
+        let done = self.progress.done.load(Ordering::SeqCst);
+        if self.parking.holds(sequence) { done } else { done.max(sequence) }
     }
 
     async fn deliver(&mut self, sequence: u64, event: &Envelope) -> Result<()> {
@@ -186,7 +209,8 @@ impl Consumer {
         if error.remedy == Remedy::GiveUp || counted >= self.shared.options.max_attempts {
             tracing::error!(%group, %id, r#type = %kind, attempts = counted, error = %text, "event is dead");
             metrics::counter!("moneta_events_dead_total", "group" => group.clone()).increment(1);
-            tables::bury(&self.shared.db, group, sequence, counted, &text).await?;
+            let done = self.done_with(sequence);
+            tables::bury(&self.shared.db, group, sequence, done, counted, &text).await?;
             self.parking.remove(sequence);
             return Ok(());
         }
@@ -210,6 +234,7 @@ impl Consumer {
             &self.shared.db,
             &self.group,
             &StoredParked { sequence, subject: subject.clone(), attempts, next_at },
+            self.done_with(sequence),
         )
         .await?;
         self.parking.put(sequence, Parked { subject, attempts, tries, next_at });
@@ -221,6 +246,7 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         lock(&self.shared.local).remove(&self.group);
+        self.shared.progressed();
     }
 }
 

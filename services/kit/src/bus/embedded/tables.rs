@@ -1,5 +1,5 @@
 //! The embedded bus's tables and every statement over them.
-use super::unknown;
+use super::{tail::Added, unknown};
 use crate::{
     args,
     bus::{ALL_TYPES, DeadLetter, Envelope, Error, Published, Result},
@@ -7,10 +7,10 @@ use crate::{
     store::{Args, Db, Migration, Row, Tx},
 };
 use moneta_types::{EventId, Timestamp, WallClock as _};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-/// Rows of one INSERT; six arguments a row stay far below SQLite's limit of 32,766.
-const CHUNK: usize = 100;
+/// Rows of one INSERT: what a relay brings at once fits, and five arguments a row stay far below SQLite's limit of 32,766.
+pub(super) const CHUNK: usize = 500;
 
 pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
@@ -61,6 +61,8 @@ pub(super) struct StoredGroup {
     pub(super) cursor: u64,
     pub(super) parked: u64,
     pub(super) dead: u64,
+    /// The log's end when this was read.
+    pub(super) end: u64,
 }
 
 pub(super) struct StoredParked {
@@ -87,37 +89,48 @@ pub(super) async fn end(db: &Db) -> Result<u64> {
     Ok(row.get("newest")?)
 }
 
-/// Appends what is not known yet; the log's end afterwards.
-pub(super) async fn append(tx: &mut Tx, batch: &[Envelope]) -> Result<u64> {
-    for chunk in batch.chunks(CHUNK) {
-        let mut sql = String::from("INSERT INTO events (id, type, subject, time, envelope) VALUES ");
-        let mut args = Args::new();
-        for (nth, event) in chunk.iter().enumerate() {
-            let first = args.len() + 1;
-            let comma = if nth == 0 { "" } else { ", " };
-            sql.push_str(&format!("{comma}(${first}, ${}, ${}, ${}, ${})", first + 1, first + 2, first + 3, first + 4));
-            args.push(&event.id);
-            args.push(&event.event_type);
-            args.push(&event.subject);
-            args.push(&event.time);
-            args.push(&text(event)?);
-        }
-        sql.push_str(" ON CONFLICT (id) DO NOTHING");
-        let added = tx.execute(&sql, args).await?;
-        if added < chunk.len() as u64 {
-            refuse_reused_ids(tx, chunk).await?;
+/// Appends what is not known yet, in its order; what was added. One statement, and so one transaction.
+pub(super) async fn append(db: &Db, chunk: &[Envelope]) -> Result<Vec<Added>> {
+    let mut sql = String::from("INSERT INTO events (id, type, subject, time, envelope) VALUES ");
+    let mut args = Args::new();
+    let mut sizes = Vec::with_capacity(chunk.len());
+    for (nth, event) in chunk.iter().enumerate() {
+        let first = args.len() + 1;
+        let comma = if nth == 0 { "" } else { ", " };
+        sql.push_str(&format!("{comma}(${first}, ${}, ${}, ${}, ${})", first + 1, first + 2, first + 3, first + 4));
+        let text = text(event)?;
+        sizes.push(text.len());
+        args.push(&event.id);
+        args.push(&event.event_type);
+        args.push(&event.subject);
+        args.push(&event.time);
+        args.push(&text);
+    }
+    sql.push_str(" ON CONFLICT (id) DO NOTHING RETURNING sequence, id");
+    let mut sequences: HashMap<EventId, u64> = HashMap::with_capacity(chunk.len());
+    for row in db.write_one(&sql, args).await? {
+        sequences.insert(row.get("id")?, row.get("sequence")?);
+    }
+    let mut added = Vec::with_capacity(sequences.len());
+    for (event, size) in chunk.iter().zip(sizes) {
+        // Taken out, so that an id that is twice in the batch is added once, as in the table.
+        if let Some(sequence) = sequences.remove(&event.id) {
+            added.push(Added { event: Arc::new(Published { sequence, envelope: event.clone() }), size });
         }
     }
-    let row = tx.fetch_one("SELECT COALESCE(MAX(sequence), 0) AS newest FROM events", args![]).await?;
-    Ok(row.get("newest")?)
+    added.sort_by_key(|new| new.event.sequence);
+    if added.len() < chunk.len() {
+        refuse_reused_ids(db, chunk).await?;
+    }
+    Ok(added)
 }
 
 /// A known id is a redelivery by the relay when the event is the same. A different event under the same id would be lost
 /// without a trace, so it is told loudly; the rest of the batch goes on, because it is not at fault.
-async fn refuse_reused_ids(tx: &mut Tx, batch: &[Envelope]) -> Result<()> {
+async fn refuse_reused_ids(db: &Db, batch: &[Envelope]) -> Result<()> {
     let mut in_batch: HashMap<EventId, &Envelope> = HashMap::new();
     for event in batch {
-        let stored = tx.fetch_one("SELECT envelope FROM events WHERE id = $1", args![event.id]).await?;
+        let stored = db.fetch_one("SELECT envelope FROM events WHERE id = $1", args![event.id]).await?;
         let known: Envelope = stored.json("envelope")?;
         let clash = known.data != event.data || in_batch.insert(event.id, event).is_some_and(|first| first != event);
         if clash {
@@ -144,12 +157,14 @@ pub(super) async fn register(tx: &mut Tx, group: &str, types: &[&str]) -> Result
     Ok(())
 }
 
+/// Every group and the log's end, as they stand at one moment.
 pub(super) async fn groups(db: &Db) -> Result<Vec<StoredGroup>> {
     let rows = db
         .fetch_all(
             "SELECT name, types, cursor, \
              (SELECT COUNT(*) FROM parked WHERE group_name = name) AS parked, \
-             (SELECT COUNT(*) FROM dead WHERE group_name = name) AS dead \
+             (SELECT COUNT(*) FROM dead WHERE group_name = name) AS dead, \
+             (SELECT COALESCE(MAX(sequence), 0) FROM events) AS newest \
              FROM event_groups ORDER BY name",
             args![],
         )
@@ -168,13 +183,40 @@ fn stored_group(row: &Row) -> Result<StoredGroup> {
         cursor: row.get("cursor")?,
         parked: row.get("parked")?,
         dead: row.get("dead")?,
+        end: row.get("newest")?,
     })
 }
 
 /// Moves a cursor forward, never back.
-pub(super) async fn move_cursor(tx: &mut Tx, group: &str, done: u64) -> Result<()> {
+async fn move_cursor(tx: &mut Tx, group: &str, done: u64) -> Result<()> {
     tx.execute("UPDATE event_groups SET cursor = $2 WHERE name = $1 AND cursor < $2", args![group, done]).await?;
     Ok(())
+}
+
+/// Moves the cursors of several groups forward, never back, with one statement.
+pub(super) async fn move_cursors(db: &Db, moves: impl IntoIterator<Item = (&str, u64)>) -> Result<()> {
+    let mut args = Args::new();
+    let mut places = Vec::new();
+    for (group, done) in moves {
+        args.push(group);
+        args.push(&done);
+        places.push(format!("(${}, ${})", args.len() - 1, args.len()));
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "WITH moved (name, cursor) AS (VALUES {}) UPDATE event_groups SET cursor = moved.cursor FROM moved \
+         WHERE event_groups.name = moved.name AND event_groups.cursor < moved.cursor",
+        places.join(", ")
+    );
+    db.write_one_lazily(&sql, args).await?;
+    Ok(())
+}
+
+/// Whether a group that takes `types` takes an event of a type.
+pub(super) fn takes(types: &[String], event_type: &str) -> bool {
+    types.iter().any(|kind| kind == ALL_TYPES || kind == event_type)
 }
 
 /// The condition on types, and its arguments after the first two.
@@ -239,7 +281,8 @@ pub(super) async fn parked(db: &Db, group: &str) -> Result<Vec<StoredParked>> {
         .collect()
 }
 
-pub(super) async fn park(db: &Db, group: &str, parked: &StoredParked) -> Result<()> {
+/// Parks an event; every event up to `done` is handled, parked (this one included) or dead.
+pub(super) async fn park(db: &Db, group: &str, parked: &StoredParked, done: u64) -> Result<()> {
     let mut tx = db.begin_lazy().await?;
     tx.execute(
         "INSERT INTO parked (group_name, sequence, subject, attempts, next_at) VALUES ($1, $2, $3, $4, $5) \
@@ -247,12 +290,15 @@ pub(super) async fn park(db: &Db, group: &str, parked: &StoredParked) -> Result<
         args![group, parked.sequence, parked.subject, parked.attempts, parked.next_at],
     )
     .await?;
+    move_cursor(&mut tx, group, done).await?;
     Ok(tx.commit().await?)
 }
 
-pub(super) async fn unpark(db: &Db, group: &str, sequence: u64) -> Result<()> {
+/// Takes a parked event that was handled out. The cursor goes along, or a crash would deliver the event again.
+pub(super) async fn unpark(db: &Db, group: &str, sequence: u64, done: u64) -> Result<()> {
     let mut tx = db.begin_lazy().await?;
     delete_parked(&mut tx, group, sequence).await?;
+    move_cursor(&mut tx, group, done).await?;
     Ok(tx.commit().await?)
 }
 
@@ -261,7 +307,15 @@ async fn delete_parked(tx: &mut Tx, group: &str, sequence: u64) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn bury(db: &Db, group: &str, sequence: u64, attempts: u32, error: &str) -> Result<()> {
+/// Makes an event a dead letter. The cursor goes along, or a crash would try a dead event again.
+pub(super) async fn bury(
+    db: &Db,
+    group: &str,
+    sequence: u64,
+    done: u64,
+    attempts: u32,
+    error: &str,
+) -> Result<()> {
     let mut tx = db.begin_lazy().await?;
     delete_parked(&mut tx, group, sequence).await?;
     tx.execute(
@@ -271,6 +325,7 @@ pub(super) async fn bury(db: &Db, group: &str, sequence: u64, attempts: u32, err
         args![group, sequence, attempts, error, SystemClock.now()],
     )
     .await?;
+    move_cursor(&mut tx, group, done).await?;
     Ok(tx.commit().await?)
 }
 

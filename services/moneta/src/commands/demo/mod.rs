@@ -101,9 +101,12 @@ async fn replay(running: &Running, args: &Demo) -> Result<bool> {
                 return Ok(true);
             }
             "session_closed" => {
-                seed::renew_questionnaires(running).await?;
-                if !args.common.json {
+                if is_early_in_month(&step.date) {
+                    // At rest, so that the answers come at the same point of every replay.
                     running.quiet().wait().await;
+                    seed::renew_questionnaires(running).await?;
+                }
+                if !args.common.json {
                     reporter.tell(running, &step.date).await?;
                 }
                 moneta_kit::entropy::pause(pause.saturating_sub(started.elapsed())).await;
@@ -111,4 +114,9 @@ async fn replay(running: &Running, args: &Demo) -> Result<bool> {
             _ => {}
         }
     }
+}
+
+/// Whether a date is one of the first four of its month, when the investors look at their papers.
+fn is_early_in_month(date: &str) -> bool {
+    date.rsplit('-').next().and_then(|day| day.parse::<u8>().ok()).is_some_and(|day| day <= 4)
 }

@@ -1,4 +1,6 @@
 //! The adviser's own tables: decisions, market views, recommendations, mandates, and the agent's place.
+mod agent;
+
 use crate::{
     Result,
     cycle::{DecisionRecord, MarketView},
@@ -10,9 +12,7 @@ use moneta_kit::{
     problem::Problem,
     store::{Args, Db, Row, Tx},
 };
-use moneta_types::{
-    Date, DecisionId, ExecutionId, Money, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId,
-};
+use moneta_types::{Date, DecisionId, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId};
 use std::collections::HashMap;
 
 /// Reads and writes of the adviser.
@@ -91,22 +91,23 @@ impl Store {
     pub async fn keep_decision(tx: &mut Tx, decision: &StoredDecision) -> Result<bool> {
         let record = &decision.record;
         let snapshot = &record.inputs.snapshot;
-        let kept = tx.execute(
-            "INSERT INTO decisions (decision_id, portfolio_id, owner_id, at, date, outcome, record, digest, \
+        let kept = tx
+            .execute(
+                "INSERT INTO decisions (decision_id, portfolio_id, owner_id, at, date, outcome, record, digest, \
              recommendation_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (decision_id) DO NOTHING",
-            args![
-                record.decision_id,
-                snapshot.portfolio_id,
-                snapshot.owner_id,
-                record.at,
-                snapshot.valued_on,
-                record.results.outcome,
-                decision.text,
-                decision.digest,
-                decision.recommendation
-            ],
-        )
-        .await?;
+                args![
+                    record.decision_id,
+                    snapshot.portfolio_id,
+                    snapshot.owner_id,
+                    record.at,
+                    snapshot.valued_on,
+                    record.results.outcome,
+                    decision.text,
+                    decision.digest,
+                    decision.recommendation
+                ],
+            )
+            .await?;
         Ok(kept == 1)
     }
 
@@ -258,20 +259,21 @@ impl Store {
 
     /// A portfolio's recommendations in a status, oldest first, as this transaction sees them; without their orders.
     pub async fn standing(tx: &mut Tx, portfolio: PortfolioId, status: Status) -> Result<Vec<Recommendation>> {
-        let sql = "SELECT * FROM recommendations WHERE portfolio_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
+        let sql =
+            "SELECT * FROM recommendations WHERE portfolio_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
         tx.fetch_all(sql, args![portfolio, status.as_str()]).await?.iter().map(recommendation).collect()
     }
 
     /// An owner's recommendations in a status, oldest first, as this transaction sees them; without their orders.
     pub async fn standing_of(tx: &mut Tx, owner: UserId, status: Status) -> Result<Vec<Recommendation>> {
-        let sql = "SELECT * FROM recommendations WHERE owner_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
+        let sql =
+            "SELECT * FROM recommendations WHERE owner_id = $1 AND status = $2 ORDER BY issued, recommendation_id";
         tx.fetch_all(sql, args![owner, status.as_str()]).await?.iter().map(recommendation).collect()
     }
 
     /// The recommendation with this id.
     pub async fn recommendation(&self, id: RecommendationId) -> Result<Option<Recommendation>> {
-        let rows =
-            self.db.fetch_all("SELECT * FROM recommendations WHERE recommendation_id = $1", args![id]).await?;
+        let rows = self.db.fetch_all("SELECT * FROM recommendations WHERE recommendation_id = $1", args![id]).await?;
         Ok(self.with_orders(rows).await?.into_iter().next())
     }
 
@@ -347,84 +349,6 @@ impl Store {
             return Err(Problem::conflict("mandate_changed", "the mandate changed meanwhile; look at it again").into());
         }
         Ok(())
-    }
-
-    /// The day of the last review of a portfolio.
-    pub async fn reviewed_on(&self, portfolio: PortfolioId) -> Result<Option<Date>> {
-        let row = self
-            .db
-            .fetch_optional("SELECT reviewed_on FROM agent_state WHERE portfolio_id = $1", args![portfolio])
-            .await?;
-        Ok(row.map(|row| row.get("reviewed_on")).transpose()?)
-    }
-
-    /// Notes a review.
-    pub async fn keep_review(tx: &mut Tx, portfolio: PortfolioId, date: Date) -> Result<()> {
-        tx.execute(
-            "INSERT INTO agent_state (portfolio_id, reviewed_on) VALUES ($1, $2) \
-             ON CONFLICT (portfolio_id) DO UPDATE SET reviewed_on = excluded.reviewed_on",
-            args![portfolio, date],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Notes a day on which the market fell by the alert threshold.
-    pub async fn keep_market_fall(tx: &mut Tx, date: Date) -> Result<()> {
-        tx.execute("INSERT INTO market_falls (date) VALUES ($1) ON CONFLICT (date) DO NOTHING", args![date]).await?;
-        Ok(())
-    }
-
-    /// Whether the market fell by the alert threshold after a day, up to and including another.
-    pub async fn market_fell_between(&self, after: Date, until: Date) -> Result<bool> {
-        let sql = "SELECT date FROM market_falls WHERE date > $1 AND date <= $2 LIMIT 1";
-        Ok(self.db.fetch_optional(sql, args![after, until]).await?.is_some())
-    }
-
-    /// Notes that a user's personal data were erased.
-    pub async fn keep_erased(tx: &mut Tx, user: UserId, at: Timestamp) -> Result<()> {
-        tx.execute(
-            "INSERT INTO erased_users (user_id, at) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
-            args![user, at],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Whether a user's personal data were erased.
-    pub async fn is_erased(&self, user: UserId) -> Result<bool> {
-        let row = self.db.fetch_optional("SELECT user_id FROM erased_users WHERE user_id = $1", args![user]).await?;
-        Ok(row.is_some())
-    }
-
-    /// Notes the value of an execution, for the mandate's turnover limit.
-    pub async fn keep_turnover(
-        tx: &mut Tx,
-        execution: ExecutionId,
-        portfolio: PortfolioId,
-        at: Timestamp,
-        value: Money,
-    ) -> Result<()> {
-        tx.execute(
-            "INSERT INTO turnover (execution_id, portfolio_id, at, value_minor) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (execution_id) DO NOTHING",
-            args![execution, portfolio, at, value],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Value of the executions since a moment, in minor units of the portfolio's currency.
-    pub async fn turnover_since(&self, portfolio: PortfolioId, since: Timestamp) -> Result<i64> {
-        let row = self
-            .db
-            .fetch_one(
-                "SELECT CAST(COALESCE(SUM(value_minor), 0) AS BIGINT) AS total FROM turnover \
-                 WHERE portfolio_id = $1 AND at >= $2",
-                args![portfolio, since],
-            )
-            .await?;
-        Ok(row.int("total")?)
     }
 
     /// The database, for the conversations' own tables.
