@@ -93,7 +93,7 @@ pub fn dates(bars: &DataFrame) -> Result<Vec<NaiveDate>, Error> {
     let mut found = days(bars, "date")?;
     found.sort_unstable();
     found.dedup();
-    Ok(found.into_iter().filter_map(|day| NaiveDate::from_epoch_days(day)).collect())
+    Ok(found.into_iter().filter_map(NaiveDate::from_epoch_days).collect())
 }
 
 /// Days since 1970-01-01 of a Date column that must have no nulls.

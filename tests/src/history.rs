@@ -160,11 +160,6 @@ impl History {
         self.tables.get(table).map_or(0, Vec::len)
     }
 
-    /// Rows of a table that hold a text.
-    pub fn matching(&self, table: &str, text: &str) -> usize {
-        self.tables.get(table).map_or(0, |rows| rows.iter().filter(|row| row.contains(text)).count())
-    }
-
     /// How many rows each table has, for the report.
     pub fn summary(&self) -> String {
         self.tables.iter().map(|(table, rows)| format!("{table} {}", rows.len())).collect::<Vec<_>>().join(", ")

@@ -260,8 +260,10 @@ impl Stagehand {
         for entry in std::fs::read_dir(self.fixture.logs()).unwrap() {
             let path = entry.unwrap().path();
             let log = std::fs::read_to_string(&path).unwrap_or_default();
-            let lines: Vec<&str> =
-                log.lines().filter(|line| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word))).collect();
+            let lines: Vec<&str> = log
+                .lines()
+                .filter(|line| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word)))
+                .collect();
             for line in &lines[lines.len().saturating_sub(8)..] {
                 found.push_str(&format!("{}: {line}\n", path.file_name().unwrap_or_default().display()));
             }

@@ -14,7 +14,7 @@ pub async fn eventually<T>(what: &str, patience: Duration, mut probe: impl Async
         if let Some(found) = probe().await {
             return found;
         }
-        tokio::time::sleep(PAUSE).await;
+        moneta_kit::entropy::pause(PAUSE).await;
     }
     panic!("{what}: not so after {tries} tries, {} ms apart", PAUSE.as_millis());
 }

@@ -99,10 +99,7 @@ mod tests {
     fn an_unknown_currency_names_field_value_and_what_is_allowed() {
         let message = common::Money { minor_units: 1, currency: "XXX".to_owned() };
         let error = money("amount", Some(message)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"amount.currency "XXX" is not valid: one of USD, EUR, GBP, CHF, JPY"#
-        );
+        assert_eq!(error.to_string(), r#"amount.currency "XXX" is not valid: one of USD, EUR, GBP, CHF, JPY"#);
     }
 
     #[test]

@@ -465,8 +465,7 @@ mod tests {
     #[test]
     fn published_shapes_stand_as_recorded() {
         let recorded = include_str!("../events.snapshot");
-        let now: String =
-            CATALOGUE.iter().map(|(kind, fields)| format!("{kind}: {}\n", fields.join(", "))).collect();
+        let now: String = CATALOGUE.iter().map(|(kind, fields)| format!("{kind}: {}\n", fields.join(", "))).collect();
         assert_eq!(now, recorded, "events.snapshot differs: publish a new version instead of changing one");
     }
 }

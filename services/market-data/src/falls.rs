@@ -64,9 +64,8 @@ impl FallRule {
             }
         }
         // A day near its peak forgets what was announced before it, so nothing earlier than the last such day matters.
-        let calm = |day: &usize| {
-            self.since_peak(bars, *day).is_some_and(|fall| fall.size * Decimal::TWO <= self.threshold)
-        };
+        let calm =
+            |day: &usize| self.since_peak(bars, *day).is_some_and(|fall| fall.size * Decimal::TWO <= self.threshold);
         let start = (0..bars.len()).rev().find(calm).unwrap_or(0);
         let mut announced = 0;
         for (day, bar) in bars.iter().enumerate().skip(start) {

@@ -165,8 +165,7 @@ impl Money {
     /// Sum; an error on different currencies or overflow.
     pub fn checked_add(self, other: Self) -> Result<Self> {
         self.same_currency(other)?;
-        let minor =
-            self.minor.checked_add(other.minor).ok_or(Error::Overflow { operation: "money addition" })?;
+        let minor = self.minor.checked_add(other.minor).ok_or(Error::Overflow { operation: "money addition" })?;
         Ok(Self { minor, ..self })
     }
 
@@ -183,8 +182,7 @@ impl Money {
 
     /// The amount times a factor, rounded half to even.
     pub fn times(self, factor: Decimal) -> Result<Self> {
-        let product =
-            self.amount().checked_mul(factor).ok_or(Error::Overflow { operation: "money multiplication" })?;
+        let product = self.amount().checked_mul(factor).ok_or(Error::Overflow { operation: "money multiplication" })?;
         Self::rounded(product, self.currency)
     }
 

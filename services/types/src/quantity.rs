@@ -134,8 +134,7 @@ impl Price {
 
     /// What `quantity` is worth at this price, rounded half to even to the currency's minor unit.
     pub fn value_of(self, quantity: Quantity, currency: Currency) -> Result<Money> {
-        let value =
-            self.0.checked_mul(quantity.units()).ok_or(Error::Overflow { operation: "valuation" })?;
+        let value = self.0.checked_mul(quantity.units()).ok_or(Error::Overflow { operation: "valuation" })?;
         Money::rounded(value, currency)
     }
 

@@ -77,7 +77,13 @@ impl Drop for Hold {
 
 impl Quiet {
     pub(crate) fn new(bus: Arc<dyn EventBus>, neighbours: Vec<Arc<dyn Neighbour>>) -> Self {
-        Self(Arc::new(QuietParts { bus, outboxes: Mutex::default(), neighbours, held: AtomicU64::new(0), eased: Arc::default() }))
+        Self(Arc::new(QuietParts {
+            bus,
+            outboxes: Mutex::default(),
+            neighbours,
+            held: AtomicU64::new(0),
+            eased: Arc::default(),
+        }))
     }
 
     pub(crate) fn add_outbox(&self, db: Db) {

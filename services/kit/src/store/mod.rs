@@ -155,7 +155,8 @@ impl Db {
     }
 
     async fn reader(&self) -> Result<Reader<'_>> {
-        let turn = self.0.reader_turns.acquire().await.map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
+        let turn =
+            self.0.reader_turns.acquire().await.map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
         let idle = crate::lock(&self.0.idle_readers).pop();
         let connection = match idle {
             Some(connection) => connection,

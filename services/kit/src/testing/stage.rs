@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     entropy,
     identity::{Role, Tokens},
-    runner::{Purpose, Error, Running, Selection, start},
+    runner::{Error, Purpose, Running, Selection, start},
     service::ServiceDef,
     store::Db,
 };

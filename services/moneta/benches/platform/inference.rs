@@ -54,16 +54,15 @@ async fn alternate(
     let (mut alone, mut ratios) = (Vec::new(), Vec::new());
     // The first round warms both up and is not counted.
     for round in 0..=ROUNDS {
-        let started = Instant::now();
+        let (mut bare_seconds, mut served_seconds) = (0.0, 0.0);
         for _ in 0..REQUESTS {
+            let started = Instant::now();
             bare.infer(request)?;
-        }
-        let bare_seconds = started.elapsed().as_secs_f64();
-        let started = Instant::now();
-        for _ in 0..REQUESTS {
+            bare_seconds += started.elapsed().as_secs_f64();
+            let started = Instant::now();
             server.infer(name, None, request.to_vec(), None).await?;
+            served_seconds += started.elapsed().as_secs_f64();
         }
-        let served_seconds = started.elapsed().as_secs_f64();
         if round > 0 {
             alone.push(bare_seconds / REQUESTS as f64 * 1e6);
             ratios.push(served_seconds / bare_seconds);

@@ -69,6 +69,10 @@ async fn expect(response: Response) -> Result<Value> {
 fn show(message: &Value) {
     println!("{}", message["text"].as_str().unwrap_or_default());
     for citation in message["citations"].as_array().into_iter().flatten() {
-        println!("  [{}] {}", citation["id"].as_str().unwrap_or_default(), citation["title"].as_str().unwrap_or_default());
+        println!(
+            "  [{}] {}",
+            citation["id"].as_str().unwrap_or_default(),
+            citation["title"].as_str().unwrap_or_default()
+        );
     }
 }

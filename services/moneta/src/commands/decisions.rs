@@ -1,5 +1,9 @@
 //! `moneta decisions …`: reads and recomputes decision records in a data directory.
-use crate::{Error, Result, SERVICES, cli::{Common, Decisions}, output, settings};
+use crate::{
+    Error, Result, SERVICES,
+    cli::{Common, Decisions},
+    output, settings,
+};
 use indicatif::ProgressBar;
 use moneta_contracts::{
     advisor::{Decision, GetDecisionRequest, ListDecisionsRequest, ReplayDecisionRequest},

@@ -70,7 +70,10 @@ fn print_event(event: &Published, json: bool) -> Result<()> {
         println!("{}", serde_json::to_string(&event.envelope)?);
     } else {
         let envelope = &event.envelope;
-        println!("{:>7} {} {} {} {}", event.sequence, envelope.time, envelope.event_type, envelope.subject, envelope.data);
+        println!(
+            "{:>7} {} {} {} {}",
+            event.sequence, envelope.time, envelope.event_type, envelope.subject, envelope.data
+        );
     }
     Ok(())
 }

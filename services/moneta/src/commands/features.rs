@@ -37,7 +37,8 @@ pub async fn run(command: Features) -> Result<()> {
         Features::Check { common } => {
             let (view, bars) = history(&common).await?;
             let dates = frame::dates(&bars)?;
-            let cuts: Vec<_> = [4, 3, 2].iter().filter_map(|part| dates.get(dates.len() * (part - 1) / part).copied()).collect();
+            let cuts: Vec<_> =
+                [4, 3, 2].iter().filter_map(|part| dates.get(dates.len() * (part - 1) / part).copied()).collect();
             let ahead = checks::no_look_ahead(&view, &bars, &cuts)?;
             let online = checks::online_equals_offline(&view, &bars)?;
             let result = json!({

@@ -7,7 +7,11 @@ use crate::{
 use async_trait::async_trait;
 use indicatif::{ProgressBar, ProgressStyle};
 use moneta_inference::{ServerOptions, ServingConfig, open_backend};
-use moneta_kit::entropy::SystemClock;
+use moneta_kit::{
+    bus::{EmbeddedBus, EmbeddedOptions, EventBus as _},
+    config::ClockMode,
+    entropy::SystemClock,
+};
 use moneta_model_store::registry::{Alias, Evaluator, ExportFormat, GcOptions, ModelFiles, ModelRef, Registry};
 use moneta_models::{ModelManifest, forecast, frame, golden::Golden};
 use moneta_types::{Clock, Timestamp, WallClock as _};
@@ -18,20 +22,27 @@ pub async fn run(command: Models) -> Result<()> {
     match command {
         Models::List { model, common } => {
             let listed = open(&common).await?.list(model.as_deref()).await?;
-            output::rows(common.json, &listed, &["model", "no.", "label", "version", "aliases", "registered", "by"], |item| {
-                vec![
-                    item.model.clone(),
-                    item.number.to_string(),
-                    item.label.clone(),
-                    output::short(item.version.as_str()),
-                    item.aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                    item.registered_at.to_string(),
-                    item.registered_by.clone(),
-                ]
-            })
+            output::rows(
+                common.json,
+                &listed,
+                &["model", "no.", "label", "version", "aliases", "registered", "by"],
+                |item| {
+                    vec![
+                        item.model.clone(),
+                        item.number.to_string(),
+                        item.label.clone(),
+                        output::short(item.version.as_str()),
+                        item.aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                        item.registered_at.to_string(),
+                        item.registered_by.clone(),
+                    ]
+                },
+            )
         }
         Models::Show { model, common } => show(&model, &common).await,
         Models::Register { folder, assets, common } => {
+            // What the running process could not read must not become a version that could be promoted.
+            ModelManifest::load(&folder)?.validate()?;
             let registered = open(&common).await?.register(&folder, Some(&assets), "operator").await?;
             if common.json {
                 return output::json(&registered);
@@ -122,8 +133,17 @@ pub async fn run(command: Models) -> Result<()> {
 
 async fn open(common: &Common) -> Result<Registry> {
     let config = settings::load(common)?;
-    let folder = config.global()?.data_dir.join("models");
-    Ok(Registry::open(folder, Clock::wall(Arc::new(SystemClock))).await?)
+    let global = config.global()?;
+    let clock = match global.clock.mode {
+        ClockMode::Wall => Clock::wall(Arc::new(SystemClock)),
+        // A replay's registry tells its history in the replay's time, which stands where the event log ends.
+        ClockMode::Replay => {
+            let bus = EmbeddedBus::open(&global.data_dir.join("bus"), EmbeddedOptions::default()).await?;
+            let start = global.clock.from.map_or(Timestamp::EPOCH, |date| Timestamp::at_hour(date, 0));
+            Clock::replay(bus.latest_time().await?.unwrap_or(start).max(start))
+        }
+    };
+    Ok(Registry::open(global.data_dir.join("models"), clock).await?)
 }
 
 fn reference(text: &str) -> Result<ModelRef> {
@@ -141,8 +161,10 @@ async fn show(model: &str, common: &Common) -> Result<()> {
     println!("{}\n", detail.card.trim());
     let metrics = detail.metrics.iter().map(|(name, value)| vec![name.clone(), value.to_string()]);
     println!("{}", output::table(&["metric", "value"], metrics));
-    let files =
-        detail.files.iter().map(|file| vec![file.path.clone(), file.size_bytes.to_string(), output::short(&file.sha256)]);
+    let files = detail
+        .files
+        .iter()
+        .map(|file| vec![file.path.clone(), file.size_bytes.to_string(), output::short(&file.sha256)]);
     println!("{}", output::table(&["file", "bytes", "sha256"], files));
     Ok(())
 }
@@ -169,7 +191,13 @@ fn changed(common: &Common, change: &moneta_model_store::registry::AliasChange) 
     if common.json {
         return output::json(change);
     }
-    println!("{} of {} is now version {} ({})", change.alias, change.model, change.number, output::short(change.version.as_str()));
+    println!(
+        "{} of {} is now version {} ({})",
+        change.alias,
+        change.model,
+        change.number,
+        output::short(change.version.as_str())
+    );
     Ok(())
 }
 
@@ -205,7 +233,8 @@ fn replay_golden(
         return Ok(metrics);
     }
     let library = assets.join("onnxruntime").join(format!("libonnxruntime{}", std::env::consts::DLL_SUFFIX));
-    let mut options = ServerOptions::new(library, || u64::try_from(SystemClock.now().micros() / 1_000).unwrap_or_default());
+    let mut options =
+        ServerOptions::new(library, || u64::try_from(SystemClock.now().micros() / 1_000).unwrap_or_default());
     options.architectures = moneta_models::architectures();
     let source = manifest.source(folder, &folder.join("external"), "")?;
     let mut backend = open_backend(&source.backend, &source.signature, &ServingConfig::default(), &options)?;

@@ -8,7 +8,7 @@ use moneta_kit::{
 /// Runs the selected services.
 pub async fn run(args: Run) -> Result<()> {
     let config = settings::load(&args.common)?;
-    let _ = telemetry::init_log(&config.global()?);
+    telemetry::init_log(&config.global()?);
     let selection = args.services.parse().unwrap_or(Selection::All);
     let running = Runner::start(SERVICES, &selection, config).await?;
     print_addresses(&running);

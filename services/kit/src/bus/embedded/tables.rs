@@ -308,14 +308,7 @@ async fn delete_parked(tx: &mut Tx, group: &str, sequence: u64) -> Result<()> {
 }
 
 /// Makes an event a dead letter. The cursor goes along, or a crash would try a dead event again.
-pub(super) async fn bury(
-    db: &Db,
-    group: &str,
-    sequence: u64,
-    done: u64,
-    attempts: u32,
-    error: &str,
-) -> Result<()> {
+pub(super) async fn bury(db: &Db, group: &str, sequence: u64, done: u64, attempts: u32, error: &str) -> Result<()> {
     let mut tx = db.begin_lazy().await?;
     delete_parked(&mut tx, group, sequence).await?;
     tx.execute(

@@ -75,7 +75,10 @@ impl Tail {
 
     fn of_types(&self, types: &[String], after: u64) -> impl Iterator<Item = &Arc<Published>> {
         let start = self.events.partition_point(|kept| kept.event.sequence <= after);
-        self.events.range(start..).map(|kept| &kept.event).filter(|event| tables::takes(types, &event.envelope.event_type))
+        self.events
+            .range(start..)
+            .map(|kept| &kept.event)
+            .filter(|event| tables::takes(types, &event.envelope.event_type))
     }
 }
 

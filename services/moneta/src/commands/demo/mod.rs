@@ -18,7 +18,7 @@ use std::{path::PathBuf, time::Duration};
 /// Seeds a data directory once, then replays; on a directory that was seeded before it goes on where it stood.
 pub async fn run(args: Demo) -> Result<()> {
     let config = configure(&args)?;
-    let _ = telemetry::init_log(&config.global()?);
+    telemetry::init_log(&config.global()?);
     let advisor: moneta_advisor::Config = config.section("advisor")?;
     let history = advisor.assets.join("market");
     if !history.is_dir() {

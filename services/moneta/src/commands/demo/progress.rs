@@ -79,7 +79,12 @@ fn line(kind: &str, data: &Value) -> Option<String> {
     match kind {
         MarketMoved::TYPE => {
             let fall: f64 = text("fall").parse().unwrap_or(0.0);
-            Some(format!("market   {} fell {:.1} % ({})", text("reference_symbol"), fall * 100.0, text("kind").replace('_', " ")))
+            Some(format!(
+                "market   {} fell {:.1} % ({})",
+                text("reference_symbol"),
+                fall * 100.0,
+                text("kind").replace('_', " ")
+            ))
         }
         RecommendationIssued::TYPE => Some(format!("advice   [{}] {}", text("autonomy"), text("summary"))),
         RecommendationClosed::TYPE if text("status") == "executed" => {
@@ -158,10 +163,16 @@ pub fn print_summary(summary: &Value) {
     });
     println!(
         "{}",
-        output::table(&["investor", "value", "return", "max. drawdown", "orders", "recommendations", "notifications"], rows)
+        output::table(
+            &["investor", "value", "return", "max. drawdown", "orders", "recommendations", "notifications"],
+            rows
+        )
     );
     println!(
         "ledger: {} transactions, balanced: {}; audit log: {} entries, verifies: {}",
-        summary["ledger"]["transactions"], summary["ledger"]["balanced"], summary["audit"]["entries"], summary["audit"]["valid"]
+        summary["ledger"]["transactions"],
+        summary["ledger"]["balanced"],
+        summary["audit"]["entries"],
+        summary["audit"]["valid"]
     );
 }
