@@ -34,8 +34,8 @@ test: ## Run every test; TESTS='part_of_a_name' narrows it
 	@$(MAKE) --no-print-directory fetch build
 	$(CARGO) test --workspace --locked --no-fail-fast $(TESTS)
 
-bench: fetch build ## Measure start, memory, chat, advice and replay
-	python3 scripts/bench.py --moneta $(MONETA) $(ARGS)
+bench: fetch ## Measure start, memory, chat, advice, replay and serving; ARGS='chat advice' narrows it
+	$(CARGO) bench --profile dev --workspace --locked --bench platform $(if $(ARGS),-- $(ARGS))
 
 evaluate: fetch build ## Replay the golden cases of every model and check its promotion gates
 	scripts/evaluate.sh $(MONETA)

