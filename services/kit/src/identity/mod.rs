@@ -1,4 +1,5 @@
 //! Who calls: roles, identities, the tokens that prove them, and the layer that checks them at every service.
+mod eddsa;
 mod guard;
 mod tokens;
 

@@ -1,5 +1,5 @@
 //! Tokens: EdDSA-signed JWTs (RFC 7519, RFC 8037) for people and for services.
-use super::{Identity, Role, Subject};
+use super::{Identity, Role, Subject, eddsa};
 use crate::{entropy, keys::Error, lock, problem::Problem, secret_file};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -70,6 +70,7 @@ impl Tokens {
             Some(text) => secret_file::parse(text).ok_or_else(malformed)?,
             None => secret_file::read_or_make(&data_dir.join("keys").join("identity.key"))?,
         };
+        eddsa::install();
         let key = SigningKey::from_bytes(&seed);
         let der = key.to_pkcs8_der().map_err(|_| malformed())?;
         let mut validation = Validation::new(Algorithm::EdDSA);
