@@ -2,7 +2,7 @@
 # what it builds, so that one selection everywhere means that the dependencies compile once.
 
 .DEFAULT_GOAL := help
-.PHONY: help up fetch tools build demo test bench evaluate lint fmt notebooks
+.PHONY: help up fetch tools build demo test bench evaluate lint audit sbom reproducible fmt notebooks
 
 CARGO ?= cargo
 MONETA := $(or $(CARGO_TARGET_DIR),target)/debug/moneta
@@ -10,7 +10,7 @@ MONETA := $(or $(CARGO_TARGET_DIR),target)/debug/moneta
 ARGS ?=
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 up: fetch build ## Set up and run: fetch, build, and show the demo
 	$(MONETA) demo $(ARGS)
@@ -40,11 +40,22 @@ bench: fetch ## Measure start, memory, chat, advice, replay and serving; ARGS='c
 evaluate: fetch build ## Replay the golden cases of every model and check its promotion gates
 	scripts/evaluate.sh $(MONETA)
 
-lint: ## Formatting, clippy with warnings denied, and licences, bans and sources of dependencies
+lint: ## Formatting, clippy with warnings denied, and licences, sources and known advisories of dependencies
 	@scripts/check_tools.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) deny --locked --log-level error check licenses bans sources
+	CARGO="$(CARGO)" scripts/advisories.sh
+
+audit: ## Dependencies against the whole live advisory database, and withdrawn versions refused; needs network
+	@scripts/check_tools.sh lint
+	$(CARGO) deny --locked check --deny yanked advisories
+
+sbom: tools ## Write the bill of materials (CycloneDX) to target/moneta.cdx.json
+	CARGO="$(CARGO)" python3 scripts/sbom.py --output $(or $(CARGO_TARGET_DIR),target)/moneta.cdx.json $(ARGS)
+
+reproducible: build ## Build our code twice in two folders and compare the bytes; long: ARGS=--all compiles everything twice
+	CARGO="$(CARGO)" scripts/reproducible.sh $(ARGS)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

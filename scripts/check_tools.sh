@@ -36,6 +36,9 @@ if [ "$purpose" = test ]; then
   have chromium || need "Chromium" chromium
   have chromedriver || need "ChromeDriver" chromium-driver
 fi
+if [ "$purpose" = lint ]; then
+  have git || need git git
+fi
 if [ "$purpose" = lint ] && have cargo; then
   for tool in clippy fmt; do
     have "cargo-$tool" && cargo "$tool" --version >/dev/null 2>&1 && continue

@@ -9,7 +9,7 @@ if ! cmp -s scripts/notebooks.txt "$venv/installed.txt"; then
   echo "installing the notebooks' packages into $venv"
   rm -rf "$venv"
   python3 -m venv "$venv" || { echo "python3 cannot make a venv; install it (Debian: apt install python3-venv)" >&2; exit 1; }
-  "$venv/bin/python" -m pip install --disable-pip-version-check --quiet -r scripts/notebooks.txt
+  "$venv/bin/python" -m pip install --disable-pip-version-check --quiet --require-hashes -r scripts/notebooks.txt
   cp scripts/notebooks.txt "$venv/installed.txt"
 fi
 exec "$venv/bin/python" scripts/run_notebooks.py "$@"
