@@ -29,8 +29,18 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A value is not allowed or a key is not known; the message names the key and where it stands.
-    #[error("configuration: {0}")]
+    #[error("configuration: {0}{hint}", hint = hint(.0))]
     Value(Box<figment::Error>),
+    /// A section or key of the first level that nobody knows.
+    #[error("configuration: nobody knows {name:?}{place}{suggestion}; there are {allowed}", place = place(.origin), suggestion = did_you_mean(.name, .allowed.split(", ")))]
+    UnknownKey {
+        /// The section or key.
+        name: String,
+        /// The file or environment that it stands in.
+        origin: Option<String>,
+        /// What there is.
+        allowed: String,
+    },
     /// The effective values cannot be written as TOML.
     #[error("the configuration cannot be printed")]
     Print(#[from] toml::ser::Error),
@@ -42,6 +52,56 @@ pub enum Error {
         /// What is allowed.
         allowed: String,
     },
+}
+
+/// What was probably meant by a key that is not known.
+fn hint(error: &figment::Error) -> String {
+    match &error.kind {
+        figment::error::Kind::UnknownField(name, known) => did_you_mean(name, known.iter().copied()),
+        _ => String::new(),
+    }
+}
+
+fn place(origin: &Option<String>) -> String {
+    origin.as_ref().map_or_else(String::new, |origin| format!(" in {origin}"))
+}
+
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |near| format!(", did you mean {near:?}?"))
+}
+
+/// The known name that a mistyped one is nearest to, if any is near: at most a third of its letters differ.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (name.chars().count() / 3).max(1);
+    known.map(|known| (distance(name, known), known)).filter(|(far, _)| *far <= most).min().map(|(_, known)| known)
+}
+
+/// How many letters must be put in, taken out or changed, or neighbours swapped, to make one word of the other (optimal
+/// string alignment).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut table = vec![vec![0_usize; other.len() + 1]; one.len() + 1];
+    for (row, line) in table.iter_mut().enumerate() {
+        line[0] = row;
+    }
+    for column in 0..=other.len() {
+        table[0][column] = column;
+    }
+    for row in 1..=one.len() {
+        for column in 1..=other.len() {
+            let changed = usize::from(one[row - 1] != other[column - 1]);
+            let mut least = (table[row - 1][column] + 1)
+                .min(table[row][column - 1] + 1)
+                .min(table[row - 1][column - 1] + changed);
+            let swapped =
+                row > 1 && column > 1 && one[row - 1] == other[column - 2] && one[row - 2] == other[column - 1];
+            if swapped {
+                least = least.min(table[row - 2][column - 2] + 1);
+            }
+            table[row][column] = least;
+        }
+    }
+    table[one.len()][other.len()]
 }
 
 impl From<figment::Error> for Error {
@@ -186,6 +246,14 @@ impl Default for Global {
 }
 
 impl Global {
+    /// What a commit survives: as configured, or else by whose time it is.
+    pub fn durability(&self) -> Durability {
+        self.store.durability.unwrap_or(match self.clock.mode {
+            ClockMode::Wall => Durability::Full,
+            ClockMode::Replay => Durability::Process,
+        })
+    }
+
     /// Where a service is, by its name with dashes.
     pub fn service(&self, name: &str) -> ServiceAddress {
         self.services.get(&key(name)).cloned().unwrap_or_default()
@@ -249,6 +317,24 @@ impl Config {
     #[must_use]
     pub fn with_defaults(self, section: &str, defaults: impl Serialize) -> Self {
         Self { figment: self.figment.join(Serialized::default(&key(section), defaults)) }
+    }
+
+    /// Refuses what stands on the first level and is neither one of [`Global`]'s keys nor one of these sections.
+    pub fn check_sections(&self, sections: &[&str]) -> Result<()> {
+        let mut known: Vec<String> = sections.iter().map(|name| key(name)).collect();
+        if let Ok(Value::Object(global)) = serde_json::to_value(Global::default()) {
+            known.extend(global.into_iter().map(|(name, _)| name));
+        }
+        known.sort_unstable();
+        known.dedup();
+        let given: BTreeMap<String, figment::value::Value> = self.figment.extract()?;
+        let Some(name) = given.keys().find(|name| !known.contains(name)) else { return Ok(()) };
+        let metadata = self.figment.find_metadata(name);
+        let origin = metadata.map(|found| match &found.source {
+            Some(source) => source.to_string(),
+            None => found.name.to_string(),
+        });
+        Err(Error::UnknownKey { name: name.clone(), origin, allowed: known.join(", ") })
     }
 
     /// A service's section; what is not given has its default.
@@ -347,6 +433,20 @@ mod tests {
         assert!(error.contains("max_vlaue") && error.contains("trading"), "{error}");
         let error = Config::from_toml("[ops]\nport = 1").unwrap_err().to_string();
         assert!(error.contains("port"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_section_is_refused_with_the_name_that_was_meant() {
+        let config = Config::from_toml("[tradnig]\nmax_value = 5").unwrap();
+        let error = config.check_sections(&["trading", "market-data"]).unwrap_err().to_string();
+        assert!(error.contains("\"tradnig\"") && error.contains("did you mean \"trading\"?"), "{error}");
+        let error = Config::from_toml("sed = 5").unwrap().check_sections(&[]).unwrap_err().to_string();
+        assert!(error.contains("did you mean \"seed\"?"), "{error}");
+        let error = Config::from_toml("[weather]").unwrap().check_sections(&["trading"]).unwrap_err().to_string();
+        assert!(error.contains("trading") && !error.contains("did you mean"), "{error}");
+        Config::from_toml("seed = 1\n[market_data]").unwrap().check_sections(&["market-data"]).unwrap();
+        let error = Config::from_toml("[ops]\nlistne = 1").unwrap_err().to_string();
+        assert!(error.contains("did you mean \"listen\"?"), "{error}");
     }
 
     #[test]

@@ -74,6 +74,13 @@ impl KeyRing {
         Ok(Self { master: Arc::new(master) })
     }
 
+    /// What tells this master key from another without telling anything of it.
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let digest = Sha256::new().chain_update(b"moneta master key fingerprint v1").chain_update(self.master.as_slice());
+        format!("sha256:{}", hex::encode(&digest.finalize()[..16]))
+    }
+
     /// A new key for a user, wrapped under the master key; store it with the user.
     pub fn new_user_key(&self) -> Result<Vec<u8>, Error> {
         let mut key: [u8; 32] = entropy::random_bytes();
@@ -101,14 +108,14 @@ impl KeyRing {
     }
 }
 
-fn encrypt(key: &[u8; 32], plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn encrypt(key: &[u8; 32], plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
     let nonce: [u8; NONCE] = entropy::random_bytes();
     let cipher = Aes256Gcm::new(key.into());
     let sealed = cipher.encrypt(&nonce.into(), Payload { msg: plaintext, aad }).map_err(|_| Error::Sealed)?;
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-fn decrypt(key: &[u8; 32], sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn decrypt(key: &[u8; 32], sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Sealed)?;
     let cipher = Aes256Gcm::new(key.into());
     cipher.decrypt(nonce.into(), Payload { msg: ciphertext, aad }).map_err(|_| Error::Sealed)

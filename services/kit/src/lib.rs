@@ -1,10 +1,13 @@
 //! What every service of Moneta stands on: store, bus, identity, clients, configuration, and the runner that ties them.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod backup;
 pub mod bus;
 pub mod client;
 pub mod config;
+pub mod data_dir;
 pub mod entropy;
+pub mod files;
 pub mod identity;
 pub mod keys;
 pub mod problem;

@@ -12,10 +12,13 @@ const SECONDS: [f64; 14] =
 pub fn init_log(global: &Global) {
     let filter = EnvFilter::try_new(&global.log).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    // Standard output belongs to what commands print.
+    // Standard output belongs to what commands print. A log that nobody reads any more is no reason to panic, which telling
+    // of it on the same closed pipe would be.
     let started = match global.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr).log_internal_errors(false)).try_init(),
+        LogFormat::Json => {
+            registry.with(fmt::layer().json().with_writer(std::io::stderr).log_internal_errors(false)).try_init()
+        }
     };
     if started.is_err() {
         tracing::debug!("the log was started before");

@@ -94,6 +94,7 @@ impl Error {
         match self {
             Error::Store(error) => error.retryable(),
             Error::Objects(_) | Error::Io { .. } => true,
+            Error::Problem(problem) => problem.retryable(),
             _ => false,
         }
     }

@@ -56,6 +56,67 @@ pub enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Back the data directory up into a folder, encrypted, while the platform runs; what did not change is stored once.
+    Backup(Backup),
+    /// Bring a backup back to a data directory that is not there yet.
+    Restore(Restore),
+    /// Read every byte of the backups in a folder and compare it with its digest.
+    VerifyBackup(VerifyBackup),
+}
+
+/// What opens the backups of a folder; without a key file it is a passphrase, read from MONETA_BACKUP_PASSPHRASE or asked.
+#[derive(Debug, Clone, Args)]
+pub struct BackupSecret {
+    /// File with a key of 64 hexadecimal digits, as `openssl rand -hex 32` makes one.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// `moneta backup`
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Folder of the backups, made with the first.
+    pub folder: PathBuf,
+    /// Take the keys along: whoever has the backup and its secret can then read all personal data.
+    #[arg(long)]
+    pub with_keys: bool,
+    #[command(flatten)]
+    pub secret: BackupSecret,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `moneta restore`
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Folder of the backups.
+    pub folder: PathBuf,
+    /// The newest backup that was taken at this time or before (RFC 3339, 2026-11-27T22:00:00Z) [default: the newest]. What
+    /// happened between it and this time does not come back.
+    #[arg(long, value_name = "TIME", conflicts_with = "id")]
+    pub at: Option<String>,
+    /// The backup with this id.
+    #[arg(long)]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub secret: BackupSecret,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// `moneta verify-backup`
+#[derive(Debug, Args)]
+pub struct VerifyBackup {
+    /// Folder of the backups.
+    pub folder: PathBuf,
+    /// Only the backup with this id.
+    #[arg(long)]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub secret: BackupSecret,
+    /// Print JSON for programs instead of a table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `moneta run`

@@ -43,8 +43,8 @@ sources!(
     serde_json::Error,
     reqwest::Error,
     moneta_types::Error,
-    moneta_kit::config::Error,
-    moneta_kit::runner::Error,
+    moneta_kit::backup::Error,
+    moneta_kit::data_dir::Error,
     moneta_kit::store::Error,
     moneta_kit::bus::Error,
     moneta_kit::keys::Error,
@@ -55,6 +55,23 @@ sources!(
     moneta_models::Error,
     moneta_feature_pipeline::Error,
 );
+
+/// A configuration that cannot be read is bad usage, as a flag is that cannot be read.
+impl From<moneta_kit::config::Error> for Error {
+    fn from(error: moneta_kit::config::Error) -> Self {
+        Self::Usage(chain(&error))
+    }
+}
+
+impl From<moneta_kit::runner::Error> for Error {
+    fn from(error: moneta_kit::runner::Error) -> Self {
+        use moneta_kit::runner::Error as Start;
+        match error {
+            Start::Config(_) | Start::UnknownService { .. } | Start::Address { .. } => Self::Usage(chain(&error)),
+            error => Self::Source(Box::new(error)),
+        }
+    }
+}
 
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {

@@ -1,7 +1,61 @@
-//! What commands print: a table for people, JSON for programs.
+//! What commands print: a table for people, JSON for programs. Who closes the pipe has read enough, and that is no error.
 use crate::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use std::{
+    fmt::Arguments,
+    io::{self, ErrorKind, Write},
+    sync::LazyLock,
+};
+use tokio::sync::watch;
+
+/// Whether nobody reads standard output any more.
+static CLOSED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// Writes to standard output, for the `print!` and `println!` of this program.
+pub fn print(text: Arguments<'_>) {
+    let _ = Stdout.write_fmt(text);
+}
+
+/// Writes to standard error, for the `eprint!` and `eprintln!` of this program; that nobody reads it changes nothing.
+pub fn complain(text: Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
+}
+
+/// Completes when nobody reads standard output any more.
+pub async fn closed() {
+    if CLOSED.subscribe().wait_for(|closed| *closed).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether nobody reads standard output any more.
+pub fn is_closed() -> bool {
+    *CLOSED.borrow()
+}
+
+/// Standard output that remembers that it was closed. Each write is passed on at once, as lines to a terminal are.
+#[derive(Debug)]
+pub struct Stdout;
+
+impl Stdout {
+    fn note<T>(outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            CLOSED.send_replace(true);
+        }
+        outcome
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::note(io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::note(io::stdout().flush())
+    }
+}
 
 /// Prints rows as a table, or the values as JSON.
 pub fn rows<T: Serialize>(json: bool, values: &[T], header: &[&str], row: impl Fn(&T) -> Vec<String>) -> Result<()> {

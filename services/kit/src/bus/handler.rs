@@ -98,8 +98,9 @@ impl From<tonic::Status> for HandlerError {
 
 impl From<crate::store::Error> for HandlerError {
     fn from(error: crate::store::Error) -> Self {
+        use crate::store::ErrorKind::{Broken, Busy, Full, Open, Storage};
         let remedy = match error.kind() {
-            crate::store::ErrorKind::Busy | crate::store::ErrorKind::Open => Remedy::Wait,
+            Busy | Open | Full | Storage | Broken => Remedy::Wait,
             _ => Remedy::Retry,
         };
         Self { remedy, source: Box::new(error) }

@@ -79,6 +79,17 @@ pub trait EventBus: Send + Sync + std::fmt::Debug {
     /// The latest time that any published event carries.
     async fn latest_time(&self) -> Result<Option<Timestamp>>;
 
+    /// Remembers that a service's outbox is on the bus up to a row, before those rows are removed: an older copy of the
+    /// service's store, or of the log, is known by it.
+    async fn remember_source(&self, _service: &str, _row: i64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether events can be published now.
+    async fn check_writable(&self) -> Result<(), crate::problem::Problem> {
+        Ok(())
+    }
+
     /// Finishes what is under way and releases the engine.
     async fn close(&self) -> Result<()>;
 }

@@ -90,15 +90,21 @@ impl Relay {
         }
     }
 
+    async fn remember_and_sweep(&self) -> Result<()> {
+        self.bus.remember_source(self.db.service(), self.published).await?;
+        Ok(self.db.outbox_sweep(self.published).await?)
+    }
+
     /// Removes what is published; a failure is tried again with the next one.
     async fn sweep(&mut self) {
         if self.unswept == 0 {
             return;
         }
-        match self.db.outbox_sweep(self.published).await {
+        match self.remember_and_sweep().await {
             Ok(()) => self.unswept = 0,
             Err(error) => {
-                tracing::warn!(service = self.db.service(), error = %error, "cannot remove published events");
+                let error = crate::problem::chain(&error);
+                tracing::warn!(service = self.db.service(), %error, "cannot remove published events");
             }
         }
     }

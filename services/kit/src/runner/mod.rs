@@ -10,6 +10,7 @@ use crate::{
     bus::{EventBus, Quiet},
     client::{Call, Directory},
     config::Config,
+    data_dir::{self, Claim},
     entropy,
     identity::Tokens,
     problem::Problem,
@@ -19,7 +20,7 @@ use crate::{
 use moneta_types::Clock;
 use ops::{Ops, Phase};
 pub(crate) use start::start;
-use std::{collections::BTreeMap, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use unit::Unit;
 
@@ -63,6 +64,17 @@ pub enum Error {
         /// Why.
         #[source]
         source: crate::store::Error,
+    },
+    /// The data directory is in use, or does not hold what it must.
+    #[error(transparent)]
+    DataDir(#[from] crate::data_dir::Error),
+    /// A service that is to be asked has no store here.
+    #[error("there is no store of {service} in the data directory: {path} is not there")]
+    NoStore {
+        /// Whose.
+        service: &'static str,
+        /// Where it should be.
+        path: String,
     },
     /// A folder of the data directory cannot be made.
     #[error("cannot make the folder {path}")]
@@ -183,6 +195,9 @@ pub struct Running {
     bus: Arc<dyn EventBus>,
     dbs: BTreeMap<&'static str, Db>,
     stop: CancellationToken,
+    /// The data directory, in which the services have their places until the end.
+    folder: PathBuf,
+    claims: Vec<Claim>,
 }
 
 impl Running {
@@ -256,6 +271,12 @@ impl Running {
             db.close().await;
         }
         self.process.drain().await;
+        // A copy that was taken while this process ran is older from now on.
+        if !self.claims.is_empty()
+            && let Err(error) = data_dir::seal(&self.folder, None).await
+        {
+            tracing::warn!(error = %crate::problem::chain(&error), "the manifest of the data directory was not renewed");
+        }
     }
 
     /// Stops everything where it stands, as a crash would; for tests of recovery.

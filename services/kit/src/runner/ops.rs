@@ -1,6 +1,6 @@
 //! The ops listener: `/livez`, `/readyz`, `/startupz` and `/metrics`.
 use super::node::RemoteNode;
-use crate::{entropy, service::ReadyCheck, telemetry};
+use crate::{bus::EventBus, entropy, problem::Problem, service::ReadyCheck, store::Db, telemetry};
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use serde::Serialize;
 use std::{
@@ -29,6 +29,9 @@ pub(super) struct Ops {
     pub(super) phase: AtomicU8,
     pub(super) services: Vec<&'static str>,
     pub(super) checks: Vec<(&'static str, ReadyCheck)>,
+    /// The stores of the services, and the event bus: each must take a write.
+    pub(super) stores: Vec<Db>,
+    pub(super) bus: Arc<dyn EventBus>,
     /// Services of other processes that local ones need.
     pub(super) needs: Vec<RemoteNode>,
     /// Needs that run nowhere: not here, and with no address.
@@ -63,6 +66,14 @@ impl Ops {
             .iter()
             .map(|name| Degraded { name: (*name).to_owned(), reason: "runs nowhere and has no address".to_owned() })
             .collect();
+        for store in &self.stores {
+            if let Err(problem) = store.check_writable().await {
+                found.push(unwritable(&format!("{}.store", store.service()), &problem));
+            }
+        }
+        if let Err(problem) = self.bus.check_writable().await {
+            found.push(unwritable("bus.store", &problem));
+        }
         for node in &self.needs {
             if !node.answers().await {
                 found
@@ -79,6 +90,10 @@ impl Ops {
         }
         found
     }
+}
+
+fn unwritable(name: &str, problem: &Problem) -> Degraded {
+    Degraded { name: name.to_owned(), reason: format!("{}: {}", problem.code, problem.message) }
 }
 
 pub(super) fn router(ops: Arc<Ops>) -> Router {

@@ -10,7 +10,9 @@ use crate::{
     bus::{self, EmbeddedBus, EmbeddedOptions, EventBus, Neighbour, Quiet, Replayed, Subscription},
     client::{self, ClientConfig, Directory, Transport},
     config::{ClockMode, Config, Global},
-    entropy::SystemClock,
+    data_dir::{self, Entry},
+    entropy::{self, SystemClock},
+    files,
     identity::{Guard, Tokens, guarded},
     keys::KeyRing,
     service::{HttpEndpoint, Service, ServiceContext, ServiceDef},
@@ -21,7 +23,7 @@ use moneta_types::{Clock, Timestamp, WallClock};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
@@ -34,6 +36,8 @@ use tonic::{
 
 /// How often to look at the bus for other processes when none is configured: only the command line may be there.
 const ALONE: Duration = Duration::from_millis(250);
+/// The wait before a group that could not begin is tried again.
+const CONSUME_AGAIN: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(15);
 
 pub(crate) async fn start(
@@ -48,7 +52,21 @@ pub(crate) async fn start(
     check_service_names(&global, defs)?;
     let order = order::sort(&selected.apply(defs)?)?;
     let local: Vec<&'static str> = order.iter().map(|def| def.name).collect();
-    make_folder(&global.data_dir)?;
+    let folder = global.data_dir.clone();
+    let mut claims = Vec::new();
+    if purpose == Purpose::Run {
+        make_folder(&folder)?;
+        for name in &local {
+            claims.push(data_dir::claim(&folder, name)?);
+        }
+    }
+    if purpose == Purpose::Inspect {
+        for def in &order {
+            must_have_store(def, &global)?;
+        }
+    }
+    let entry = if purpose == Purpose::Run { Entry::Work } else { Entry::Look };
+    data_dir::check(&folder, entry, &global).await?;
 
     let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
     let tokens = Tokens::load_or(&global.data_dir, global.keys.identity.as_deref(), Arc::clone(&wall))?;
@@ -60,7 +78,7 @@ pub(crate) async fn start(
         }
     }
     let neighbours = neighbours(defs, &local, &global, &tokens)?;
-    let durability = durability(&global);
+    let durability = global.durability();
     let options = EmbeddedOptions {
         durability,
         look_every: if neighbours.is_empty() { ALONE } else { TOGETHER },
@@ -117,14 +135,31 @@ pub(crate) async fn start(
             phase: AtomicU8::new(Phase::Running as u8),
             services: local,
             checks: Vec::new(),
+            stores: Vec::new(),
+            bus: Arc::clone(&bus),
             needs: Vec::new(),
             absent: Vec::new(),
         });
         let units = built.into_iter().map(|(.., unit)| unit).collect();
         let process = Unit::new("process", None);
         let addresses = BTreeMap::new();
-        return Ok(Running { ops, addresses, units, process, clock, quiet, directory, tokens, bus, dbs, stop });
+        return Ok(Running {
+            ops,
+            addresses,
+            units,
+            process,
+            clock,
+            quiet,
+            directory,
+            tokens,
+            bus,
+            dbs,
+            stop,
+            folder,
+            claims,
+        });
     }
+    data_dir::seal(&folder, Some(&keys)).await?;
 
     // Every group is known before the first event can be published, so that quiet means all of them.
     for (_, service, _) in &built {
@@ -140,6 +175,8 @@ pub(crate) async fn start(
             .iter()
             .flat_map(|(def, service, _)| service.ready.iter().map(|check| (def.name, check.clone())))
             .collect(),
+        stores: dbs.values().cloned().collect(),
+        bus: Arc::clone(&bus),
         needs: neighbours.iter().filter(|node| is_needed(&order, node.transport.service())).cloned().collect(),
         absent: absent(&order, &local, &global, &directory),
     });
@@ -171,7 +208,21 @@ pub(crate) async fn start(
     let units = units.into_iter().map(|(unit, ..)| unit).collect();
     ops.enter(Phase::Running);
     tracing::info!(services = ?local, "running");
-    Ok(Running { ops, addresses, units, process, clock, quiet, directory, tokens, bus, dbs, stop })
+    Ok(Running {
+        ops,
+        addresses,
+        units,
+        process,
+        clock,
+        quiet,
+        directory,
+        tokens,
+        bus,
+        dbs,
+        stop,
+        folder,
+        claims,
+    })
 }
 
 fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn EventBus>, clock: &Clock) {
@@ -181,14 +232,26 @@ fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn Eve
     for Subscription { group, handler, .. } in std::mem::take(&mut service.subscriptions) {
         let (bus, shutdown) = (Arc::clone(bus), unit.shutdown.clone());
         let handler = Arc::new(Replayed { clock: clock.clone(), inner: handler });
-        unit.spawn(group, async move {
-            if let Err(error) = bus.consume(group, handler, shutdown).await {
-                tracing::error!(group, error = %crate::problem::chain(&error), "events are no longer consumed");
-            }
-        });
+        unit.spawn(group, consume(bus, group, handler, shutdown));
     }
     for (name, task) in std::mem::take(&mut service.tasks) {
         unit.spawn(name, task);
+    }
+}
+
+/// Consumes until the end. A group that could not even begin, because the log could not be read, begins a little later.
+async fn consume(bus: Arc<dyn EventBus>, group: &'static str, handler: Arc<Replayed>, shutdown: CancellationToken) {
+    loop {
+        let handler = Arc::<Replayed>::clone(&handler);
+        let Err(error) = bus.consume(group, handler, shutdown.clone()).await else { return };
+        let again = error.retryable() && !shutdown.is_cancelled();
+        let text = crate::problem::chain(&error);
+        if !again {
+            tracing::error!(group, error = %text, "events are no longer consumed");
+            return;
+        }
+        tracing::warn!(group, error = %text, "events cannot be consumed and are tried again");
+        until(shutdown.clone(), entropy::pause(CONSUME_AGAIN)).await;
     }
 }
 
@@ -256,19 +319,24 @@ async fn serve_grpc(unit: &mut Unit, listener: TcpListener, routes: Routes, node
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path).map_err(|source| Error::Folder { path: path.display().to_string(), source })
+    files::make_folder(path).map_err(|source| Error::Folder { path: path.display().to_string(), source })
 }
 
-fn durability(global: &Global) -> Durability {
-    global.store.durability.unwrap_or(match global.clock.mode {
-        ClockMode::Wall => Durability::Full,
-        ClockMode::Replay => Durability::Process,
-    })
+/// Who only asks finds a store or an error, and makes none.
+fn must_have_store(def: &ServiceDef, global: &Global) -> Result<(), Error> {
+    let file = store_file(def, global);
+    if global.service(def.name).store.is_some() || file.is_file() {
+        return Ok(());
+    }
+    Err(Error::NoStore { service: def.name, path: file.display().to_string() })
+}
+
+fn store_file(def: &ServiceDef, global: &Global) -> PathBuf {
+    global.data_dir.join(def.name).join(format!("{}.db", def.name))
 }
 
 async fn open_store(def: &ServiceDef, global: &Global, durability: Durability) -> Result<Db, Error> {
-    let file = global.data_dir.join(def.name).join(format!("{}.db", def.name));
-    let url = global.service(def.name).store.unwrap_or_else(|| sqlite_url(&file));
+    let url = global.service(def.name).store.unwrap_or_else(|| sqlite_url(&store_file(def, global)));
     Db::open_with(&url, def.name, def.migrations, durability)
         .await
         .map_err(|source| Error::Store { service: def.name, source })

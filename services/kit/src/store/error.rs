@@ -22,6 +22,12 @@ pub enum ErrorKind {
     Migration,
     /// The database cannot be opened.
     Open,
+    /// There is no space left.
+    Full,
+    /// The file cannot be read or written: an I/O error, or no permission.
+    Storage,
+    /// The transaction failed before, and nothing of it stays.
+    Broken,
     /// Anything else the engine reports.
     Engine,
 }
@@ -30,12 +36,15 @@ pub enum ErrorKind {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The engine refused.
-    #[error("the database refused a statement")]
+    #[error("{}", refusal(source))]
     Engine {
         /// What the engine says.
         #[source]
         source: sqlx::Error,
     },
+    /// The transaction failed before.
+    #[error("the transaction has failed before, and nothing of it stays")]
+    Broken,
     /// The database cannot be opened.
     #[error("cannot open the database {url}")]
     Open {
@@ -91,8 +100,8 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The folder of the database cannot be made.
-    #[error("cannot make the folder {path}")]
+    /// The file of the database or its folder cannot be made.
+    #[error("cannot make the database {path}")]
     Folder {
         /// Which one.
         path: String,
@@ -107,7 +116,16 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Engine { source } => engine_kind(source),
-            Self::Open { .. } | Self::Url { .. } | Self::Folder { .. } => ErrorKind::Open,
+            Self::Open { source, .. } => match engine_kind(source) {
+                kind @ (ErrorKind::Full | ErrorKind::Storage) => kind,
+                _ => ErrorKind::Open,
+            },
+            Self::Folder { source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                _ => ErrorKind::Storage,
+            },
+            Self::Url { .. } => ErrorKind::Open,
+            Self::Broken => ErrorKind::Broken,
             Self::NoRow => ErrorKind::NoRow,
             Self::Column { .. } => ErrorKind::Column,
             Self::Value { .. } | Self::Event { .. } => ErrorKind::Value,
@@ -117,7 +135,13 @@ impl Error {
 
     /// Whether the same work may succeed when it is tried again.
     pub fn retryable(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Busy | ErrorKind::Open | ErrorKind::Engine)
+        self.is_of_the_place()
+            || matches!(self.kind(), ErrorKind::Busy | ErrorKind::Open | ErrorKind::Broken | ErrorKind::Engine)
+    }
+
+    /// Whether the place where the data is kept is at fault (no space, an I/O error, no permission), and not the work.
+    pub fn is_of_the_place(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Full | ErrorKind::Storage)
     }
 
     /// Whether a row with the same key is there already.
@@ -126,26 +150,51 @@ impl Error {
     }
 }
 
-/// SQLite's primary result codes for a database that another writer holds (https://sqlite.org/rescode.html).
+// SQLite's primary result codes (https://sqlite.org/rescode.html).
+const PERM: i32 = 3;
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
+const READONLY: i32 = 8;
+const IOERR: i32 = 10;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+
+/// SQLite's primary result code; extended codes carry it in their low byte.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
+}
+
+fn refusal(error: &sqlx::Error) -> &'static str {
+    match engine_kind(error) {
+        ErrorKind::Full => "there is no space left for the database: free some, and it goes on by itself",
+        ErrorKind::Storage => {
+            "the database's file cannot be read or written: look at its disk and its permissions; it goes on by itself"
+        }
+        _ => "the database refused a statement",
+    }
+}
 
 fn engine_kind(error: &sqlx::Error) -> ErrorKind {
     match error {
         sqlx::Error::RowNotFound => ErrorKind::NoRow,
         sqlx::Error::PoolTimedOut => ErrorKind::Busy,
+        // The thread of a connection ended without an answer; another connection has another.
+        sqlx::Error::WorkerCrashed => ErrorKind::Storage,
         sqlx::Error::Database(database) => match database.kind() {
             sqlx::error::ErrorKind::UniqueViolation => ErrorKind::UniqueViolation,
             sqlx::error::ErrorKind::ForeignKeyViolation => ErrorKind::ForeignKeyViolation,
             sqlx::error::ErrorKind::NotNullViolation | sqlx::error::ErrorKind::CheckViolation => {
                 ErrorKind::CheckViolation
             }
-            _ => {
-                let code = database.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-                // Extended result codes carry the primary code in their low byte.
-                if matches!(code & 0xff, BUSY | LOCKED) { ErrorKind::Busy } else { ErrorKind::Engine }
-            }
+            _ => match primary_code(error) {
+                Some(BUSY | LOCKED) => ErrorKind::Busy,
+                Some(FULL) => ErrorKind::Full,
+                Some(PERM | READONLY | IOERR | CANTOPEN) => ErrorKind::Storage,
+                _ => ErrorKind::Engine,
+            },
         },
+        sqlx::Error::Io(_) => ErrorKind::Storage,
         _ => ErrorKind::Engine,
     }
 }
@@ -163,6 +212,22 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Busy => Self::unavailable("store_busy", "the store is busy, try again"),
+            ErrorKind::Full => {
+                tracing::warn!(error = %crate::problem::chain(&error), "no space left for a store");
+                Self::unavailable(
+                    "storage_full",
+                    "there is no space left to store this, and nothing was changed: try again later; the operator frees \
+                     space on the volume of the data directory, and no restart is needed",
+                )
+            }
+            ErrorKind::Storage | ErrorKind::Broken => {
+                tracing::warn!(error = %crate::problem::chain(&error), "a store cannot be read or written");
+                Self::unavailable(
+                    "storage_unavailable",
+                    "what is stored cannot be read or written at the moment: try again later; the operator looks at the \
+                     disk and the permissions of the data directory, and no restart is needed",
+                )
+            }
             _ => Self::internal(error),
         }
     }

@@ -62,6 +62,10 @@ CREATE TABLE IF NOT EXISTS inbox (
     event_id TEXT NOT NULL,
     PRIMARY KEY (consumer, event_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kit_state (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
 ";
 
 pub(super) async fn kit_tables(tx: &mut Tx) -> Result<()> {

@@ -3,7 +3,9 @@
 //! Services write the common subset of SQL with literal `$1` placeholders and never name the driver. Reads through [`Db`]
 //! see committed state; writes go through a [`Tx`], one at a time.
 mod args;
+mod connection;
 mod error;
+mod health;
 mod migrate;
 mod outbox;
 mod row;
@@ -15,29 +17,23 @@ pub use migrate::{Migration, version_of};
 pub use row::{FromColumn, Row, Value};
 pub use tx::Tx;
 
-use crate::entropy::SystemClock;
+use crate::{entropy::SystemClock, files};
+pub(crate) use connection::Bare;
+use connection::{Connection, Connections};
+use health::Health;
 use moneta_types::WallClock as _;
-use sqlx::{
-    Any, AnyPool, Executor as _,
-    any::{AnyConnectOptions, AnyPoolOptions, AnyRow},
-    pool::PoolConnection,
-};
+use sqlx::any::AnyRow;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, Once,
+        Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
-    time::Duration,
 };
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-/// How long a writer waits for another process that holds the database.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections for reads.
-const READERS: u32 = 3;
+const READERS: usize = 3;
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -66,16 +62,19 @@ pub struct Db(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     service: String,
+    /// The database's file.
+    file: Option<PathBuf>,
     /// The only connection that services write through.
-    writer: AnyPool,
+    writer: Arc<Connections>,
     /// Writes whose loss is harmless, such as the deletion of published outbox rows: never waits for the disk.
-    lazy: AnyPool,
-    readers: AnyPool,
-    /// Readers that wait for the next query. The pool would ask each whether it still lives whenever it comes back, which
-    /// costs a local file as much as a query does.
-    idle_readers: Mutex<Vec<PoolConnection<Any>>>,
-    /// As many as the pool may open, so that whoever has a turn finds a reader idle or may open one.
+    lazy: Arc<Connections>,
+    readers: Arc<Connections>,
+    /// So many reads at once.
     reader_turns: Semaphore,
+    /// Whether it can be written to.
+    health: Health,
+    /// The most pages that the database may have: see [`Db::limit_pages`].
+    pages: Arc<AtomicI64>,
     /// SQLite has one writer at a time; waiting here is fair and wakes at once, where SQLite itself would poll.
     gate: Arc<Semaphore>,
     outbox_written: Notify,
@@ -96,21 +95,26 @@ impl Db {
 
     /// Opens the database with a chosen durability.
     pub async fn open_with(url: &str, service: &str, migrations: &[Migration], durability: Durability) -> Result<Self> {
+        let pages = Arc::new(AtomicI64::new(0));
+        let file = connection::path_of(url);
         let inner = Inner {
             service: service.to_owned(),
-            writer: sqlite_pool(url, durability, 1)?,
-            lazy: sqlite_pool(url, Durability::Process, 1)?,
-            readers: sqlite_pool(url, Durability::Process, READERS)?,
-            idle_readers: Mutex::default(),
-            reader_turns: Semaphore::new(READERS as usize),
+            writer: Connections::new(url, durability, Arc::clone(&pages))?,
+            lazy: Connections::new(url, Durability::Process, Arc::clone(&pages))?,
+            readers: Connections::new(url, Durability::Process, Arc::clone(&pages))?,
+            reader_turns: Semaphore::new(READERS),
+            health: Health::of(service),
+            pages,
             gate: Arc::new(Semaphore::new(1)),
             outbox_written: Notify::new(),
             outbox_drained: std::sync::OnceLock::new(),
             outbox_pending: AtomicI64::new(0),
             outbox_doubtful: AtomicBool::new(false),
+            file,
         };
-        make_folder(url)?;
-        inner.writer.acquire().await.map_err(|source| Error::Open { url: redacted(url), source })?;
+        if let Some(file) = &inner.file {
+            make_file(file)?;
+        }
         let db = Self(Arc::new(inner));
         let mut tx = db.begin().await?;
         migrate::kit_tables(&mut tx).await?;
@@ -138,39 +142,20 @@ impl Db {
 
     /// Every row of an answer; committed state.
     pub async fn fetch_all(&self, sql: &str, args: Args) -> Result<Vec<Row>> {
-        let query = query(sql, args)?;
         let mut reader = self.reader().await?;
-        let rows = query.fetch_all(&mut *reader.connection).await?;
-        self.keep(reader);
-        Ok(rows.into_iter().map(Row::new).collect())
+        Ok(rows(reader.connection.fetch_all(sql, args).await?))
     }
 
     /// The first row of an answer, if any; committed state.
     pub async fn fetch_optional(&self, sql: &str, args: Args) -> Result<Option<Row>> {
-        let query = query(sql, args)?;
         let mut reader = self.reader().await?;
-        let row = query.fetch_optional(&mut *reader.connection).await?;
-        self.keep(reader);
-        Ok(row.map(Row::new))
+        Ok(reader.connection.fetch_optional(sql, args).await?.map(Row::new))
     }
 
     async fn reader(&self) -> Result<Reader<'_>> {
         let turn =
             self.0.reader_turns.acquire().await.map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
-        let idle = crate::lock(&self.0.idle_readers).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.0.readers.acquire().await?,
-        };
-        Ok(Reader { connection, _turn: turn })
-    }
-
-    /// Keeps a reader whose query has ended well. One that failed or was cut off goes back to the pool, which looks at it.
-    fn keep(&self, reader: Reader<'_>) {
-        let Reader { connection, _turn } = reader;
-        if !self.0.readers.is_closed() {
-            crate::lock(&self.0.idle_readers).push(connection);
-        }
+        Ok(Reader { connection: self.0.readers.take().await?, _turn: turn })
     }
 
     /// The only row of an answer; [`Error::NoRow`] when there is none. Committed state.
@@ -180,17 +165,33 @@ impl Db {
 
     /// Waits for running work and closes every connection.
     pub async fn close(&self) {
+        // Whoever has a turn gives it back; nobody gets one afterwards.
+        let all_readers = u32::try_from(READERS).unwrap_or(u32::MAX);
+        let turns = (self.0.reader_turns.acquire_many(all_readers).await, self.0.gate.acquire().await);
         self.0.reader_turns.close();
-        crate::lock(&self.0.idle_readers).clear();
-        self.0.readers.close().await;
-        self.0.lazy.close().await;
-        self.0.writer.close().await;
+        self.0.gate.close();
+        drop(turns);
+        for connections in [&self.0.readers, &self.0.lazy, &self.0.writer] {
+            connections.close().await;
+        }
+    }
+
+    /// The file that holds the database.
+    pub fn file(&self) -> Option<&Path> {
+        self.0.file.as_deref()
+    }
+
+    /// Lets the database have at most so many pages, as a disk would that is full; negative for as many as it likes. For
+    /// tests of what happens then.
+    pub(crate) fn limit_pages(&self, most: i64) {
+        self.0.pages.store(most, Ordering::Relaxed);
     }
 }
 
 /// A reader in use.
 struct Reader<'a> {
-    connection: PoolConnection<Any>,
+    // Declared before the turn, so that whoever has the next turn finds it.
+    connection: Connection,
     _turn: SemaphorePermit<'a>,
 }
 
@@ -207,37 +208,17 @@ pub fn sqlite_url(path: &Path) -> String {
     url
 }
 
-pub(crate) fn sqlite_pool(url: &str, durability: Durability, connections: u32) -> Result<AnyPool> {
-    static DRIVERS: Once = Once::new();
-    DRIVERS.call_once(sqlx::any::install_default_drivers);
-    if !url.starts_with("sqlite:") {
-        return Err(Error::Url { url: redacted(url), allowed: "sqlite://PATH" });
+/// Makes the database's file and its folder for the owner alone; SQLite gives the files beside it the same rights.
+fn make_file(path: &Path) -> Result<()> {
+    /// Closing any handle of a file takes the locks away that this process has on it, SQLite's too. So whoever comes
+    /// second waits until the one that made the file has let it go.
+    static MAKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = crate::lock(&MAKING);
+    let failed = |source| Error::Folder { path: path.display().to_string(), source };
+    if let Some(folder) = path.parent() {
+        files::make_folder(folder).map_err(failed)?;
     }
-    let with_mode = if url.contains('?') { url.to_owned() } else { format!("{url}?mode=rwc") };
-    let options: AnyConnectOptions = with_mode.parse().map_err(|source| Error::Open { url: redacted(url), source })?;
-    let options = sqlx::ConnectOptions::disable_statement_logging(options);
-    Ok(AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                // The busy timeout comes first: switching to WAL takes a lock that another process may hold.
-                let busy = format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis());
-                connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-                connection.execute("PRAGMA journal_mode = WAL").await?;
-                connection.execute(durability.pragma()).await?;
-                connection.execute("PRAGMA foreign_keys = ON").await?;
-                Ok(())
-            })
-        })
-        .connect_lazy_with(options))
-}
-
-pub(crate) fn make_folder(url: &str) -> Result<()> {
-    let path = url.trim_start_matches("sqlite://").split('?').next().unwrap_or_default();
-    let Some(folder) = Path::new(path).parent() else { return Ok(()) };
-    std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.display().to_string(), source })
+    files::make_file(path).map_err(failed)
 }
 
 fn redacted(url: &str) -> String {
@@ -247,13 +228,13 @@ fn redacted(url: &str) -> String {
     }
 }
 
-pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// Every statement of Moneta is text of its own code; what comes from outside is always an argument.
-pub(crate) fn query<'q>(sql: &str, args: Args) -> Result<Query<'q>> {
+fn query<'q>(sql: &str, args: Args) -> Result<Query<'q>> {
     Ok(sqlx::query_with(sqlx::AssertSqlSafe(sql.to_owned()), args.bind()?))
 }
 
-pub(crate) fn rows(rows: Vec<AnyRow>) -> Vec<Row> {
+fn rows(rows: Vec<AnyRow>) -> Vec<Row> {
     rows.into_iter().map(Row::new).collect()
 }

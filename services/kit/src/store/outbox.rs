@@ -1,7 +1,6 @@
 //! The relay's view of the outbox: what waits to be published, and what was.
-use super::{Args, Db, Error, Result, Row, Tx, query, rows};
+use super::{Args, Db, Error, Result, Row, Tx, connection::Connections, rows};
 use crate::{args, bus::Envelope};
-use sqlx::AnyPool;
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::Notify;
 
@@ -100,9 +99,12 @@ impl Db {
         self.write_through(&self.0.lazy, sql, args).await
     }
 
-    async fn write_through(&self, pool: &AnyPool, sql: &str, args: Args) -> Result<Vec<Row>> {
-        let query = query(sql, args)?;
+    async fn write_through(&self, connections: &Arc<Connections>, sql: &str, args: Args) -> Result<Vec<Row>> {
         let _turn = self.0.gate.acquire().await.map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
-        Ok(rows(query.fetch_all(pool).await?))
+        let mut connection = self.0.health.watch(connections.take().await)?;
+        let outcome = connection.fetch_all(sql, args).await;
+        // Given back or closed before the next writer may.
+        drop(connection);
+        Ok(rows(self.0.health.wrote(outcome)?))
     }
 }

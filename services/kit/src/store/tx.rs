@@ -1,20 +1,23 @@
 //! A write transaction.
-use super::{Args, Db, Result, Row, error::Error, query, rows};
+use super::{
+    Args, Db, Result, Row,
+    connection::{Connection, Connections},
+    error::Error,
+    rows,
+};
 use crate::args;
 use moneta_contracts::events::Event;
 use moneta_types::{Cause, Clock, EventId};
-use sqlx::{Any, AnyPool, Transaction};
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
 
-/// A write transaction; dropped without [`Tx::commit`], nothing of it stays.
+/// A write transaction; dropped without [`Tx::commit`], nothing of it stays. Once the engine has failed in it, whatever
+/// follows fails too, and nothing of it stays either.
 pub struct Tx {
-    // The transaction is declared before the permit, so that its roll-back begins before the next writer may.
-    inner: Transaction<'static, Any>,
-    _turn: OwnedSemaphorePermit,
+    work: Work,
     db: Db,
     published: HashMap<(&'static str, String), u32>,
     written: i64,
@@ -27,29 +30,33 @@ impl std::fmt::Debug for Tx {
 }
 
 impl Tx {
-    pub(super) async fn begin(db: &Db, pool: &AnyPool) -> Result<Self> {
+    pub(super) async fn begin(db: &Db, connections: &Arc<Connections>) -> Result<Self> {
         let turn = Arc::clone(&db.0.gate)
             .acquire_owned()
             .await
             .map_err(|_| Error::Engine { source: sqlx::Error::PoolClosed })?;
-        // IMMEDIATE takes the write lock now: two readers that both want to write later would meet in SQLITE_BUSY.
-        let inner = pool.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Self { inner, _turn: turn, db: db.clone(), published: HashMap::new(), written: 0 })
+        let mut connection = db.0.health.watch(connections.take().await)?;
+        db.0.health.watch(connection.begin().await)?;
+        let work = Work { connection: Some(connection), turn: Some(turn) };
+        Ok(Self { work, db: db.clone(), published: HashMap::new(), written: 0 })
     }
 
     /// Runs a statement; the number of rows that it changed.
     pub async fn execute(&mut self, sql: &str, args: Args) -> Result<u64> {
-        Ok(query(sql, args)?.execute(&mut *self.inner).await?.rows_affected())
+        let outcome = self.work.connection()?.execute(sql, args).await;
+        self.db.0.health.watch(outcome)
     }
 
     /// Every row of an answer.
     pub async fn fetch_all(&mut self, sql: &str, args: Args) -> Result<Vec<Row>> {
-        Ok(rows(query(sql, args)?.fetch_all(&mut *self.inner).await?))
+        let outcome = self.work.connection()?.fetch_all(sql, args).await;
+        Ok(rows(self.db.0.health.watch(outcome)?))
     }
 
     /// The first row of an answer, if any.
     pub async fn fetch_optional(&mut self, sql: &str, args: Args) -> Result<Option<Row>> {
-        Ok(query(sql, args)?.fetch_optional(&mut *self.inner).await?.map(Row::new))
+        let outcome = self.work.connection()?.fetch_optional(sql, args).await;
+        Ok(self.db.0.health.watch(outcome)?.map(Row::new))
     }
 
     /// The only row of an answer; [`Error::NoRow`] when there is none.
@@ -106,22 +113,52 @@ impl Tx {
 
     /// Makes everything of this transaction last, and wakes the relay when events were written.
     pub async fn commit(self) -> Result<()> {
-        let Self { inner, _turn, db, written, .. } = self;
+        let Self { mut work, db, written, .. } = self;
         if written == 0 {
-            return Ok(inner.commit().await?);
+            return db.0.health.wrote(work.connection()?.commit().await);
         }
         // Raised before the commit: whoever sees the counter at zero knows that no committed event waits.
         db.0.outbox_pending.fetch_add(written, Ordering::SeqCst);
         let doubt = Doubt(&db);
-        inner.commit().await?;
+        db.0.health.wrote(work.connection()?.commit().await)?;
         std::mem::forget(doubt);
         db.0.outbox_written.notify_one();
         Ok(())
     }
 
     /// Undoes everything of this transaction now, rather than when it is dropped.
-    pub async fn rollback(self) -> Result<()> {
-        Ok(self.inner.rollback().await?)
+    pub async fn rollback(mut self) -> Result<()> {
+        self.work.connection()?.rollback().await
+    }
+}
+
+/// A connection with a transaction, and the turn among writers that it needs.
+struct Work {
+    // Declared before the turn, so that it is given back or closed before the next writer may.
+    connection: Option<Connection>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Work {
+    fn connection(&mut self) -> Result<&mut Connection> {
+        self.connection.as_mut().ok_or(Error::Broken)
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if connection.is_open()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Nothing is wrong with the connection, so it is spared; the next writer waits until all is undone.
+            let turn = self.turn.take();
+            runtime.spawn(async move {
+                let _ = connection.rollback().await;
+                drop(connection);
+                drop(turn);
+            });
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn run(command: Audit) -> Result<()> {
             let store = open(&common).await?;
             let mut target: Box<dyn Write + Send> = match &out {
                 Some(path) => Box::new(std::io::BufWriter::new(std::fs::File::create(path)?)),
-                None => Box::new(std::io::stdout()),
+                None => Box::new(output::Stdout),
             };
             let entries = audit::export(&store, target.as_mut()).await?;
             target.flush()?;

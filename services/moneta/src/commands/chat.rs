@@ -49,7 +49,7 @@ pub async fn run(args: Chat) -> Result<()> {
 fn ask(prompt: &str) -> Result<Option<String>> {
     if std::io::stdin().is_terminal() {
         print!("{prompt}");
-        std::io::stdout().flush()?;
+        output::Stdout.flush()?;
     }
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line)?;

@@ -81,5 +81,9 @@ fn print_event(event: &Published, json: bool) -> Result<()> {
 async fn open(common: &Common) -> Result<EmbeddedBus> {
     let config = settings::load(common)?;
     let folder = settings::existing_data_dir(&config)?;
-    Ok(EmbeddedBus::open(&folder.join("bus"), EmbeddedOptions::default()).await?)
+    let bus = folder.join("bus");
+    if !bus.join("bus.db").is_file() {
+        return Err(Error::Usage(format!("there is no event log in the data directory {}", folder.display())));
+    }
+    Ok(EmbeddedBus::open(&bus, EmbeddedOptions::default()).await?)
 }

@@ -1,7 +1,10 @@
 //! `moneta market …`
-use crate::{Result, cli::Market, output, settings};
+use crate::{Error, Result, cli::Market, output, settings};
 use indicatif::ProgressBar;
-use moneta_kit::{config::Config, store::Db};
+use moneta_kit::{
+    config::Config,
+    store::{Db, sqlite_url},
+};
 use moneta_market_data::import::{Importer, Options, Report};
 use std::{path::PathBuf, time::Duration};
 
@@ -10,6 +13,7 @@ pub async fn run(command: Market) -> Result<()> {
     match command {
         Market::Import { files, currency, common } => {
             let config = settings::load(&common)?;
+            settings::data_dir_to_fill(&config, &common)?;
             let options = Options { currency: currency.parse()? };
             let report = import(&config, &files, options).await?;
             if common.json {
@@ -57,11 +61,18 @@ pub async fn run(command: Market) -> Result<()> {
     }
 }
 
-/// Imports files into the market-data service's store, with a spinner; all of it or nothing.
+/// Imports files into the market-data service's store, with a spinner; all of it or nothing. The data directory must be
+/// there; the store in it is made at the first import.
 pub async fn import(config: &Config, files: &[PathBuf], options: Options) -> Result<Report> {
     let folder = config.global()?.data_dir.join(moneta_market_data::SERVICE.name);
-    std::fs::create_dir_all(&folder)?;
-    let importer = Importer::open(database(config).await?, &folder)?;
+    let db = match database(config).await {
+        Err(Error::Usage(_)) => {
+            let file = folder.join(format!("{}.db", moneta_market_data::SERVICE.name));
+            Db::open(&sqlite_url(&file), moneta_market_data::SERVICE.name, moneta_market_data::SERVICE.migrations).await?
+        }
+        found => found?,
+    };
+    let importer = Importer::open(db, &folder)?;
     let spinner = ProgressBar::new_spinner().with_message("importing market history");
     spinner.enable_steady_tick(Duration::from_millis(100));
     let report = importer.import(files, options).await;

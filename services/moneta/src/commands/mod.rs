@@ -1,5 +1,6 @@
 //! One file a command.
 mod audit;
+mod backup;
 mod chat;
 mod config;
 mod decisions;
@@ -11,15 +12,28 @@ mod models;
 mod run;
 
 use crate::{
-    Result,
+    Error, Result,
     cli::{Cli, Command},
+    output,
 };
 
-/// Runs the command.
+/// Runs the command. One that only answers ends when nobody reads the answer any more; services finish what they have in
+/// hand first.
 pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        command => tokio::select! {
+            answered = answer(command) => answered,
+            () = output::closed() => Ok(()),
+        },
+    }
+}
+
+async fn answer(command: Command) -> Result<()> {
+    match command {
+        // Handled above.
+        Command::Run(_) | Command::Demo(_) => Ok(()),
         Command::Chat(args) => chat::run(args).await,
         Command::Models(command) => models::run(command).await,
         Command::Features(command) => features::run(command).await,
@@ -28,10 +42,13 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Audit(command) => audit::run(command).await,
         Command::Events(command) => events::run(command).await,
         Command::Config(command) => config::run(command),
+        Command::Backup(args) => backup::take(args).await,
+        Command::Restore(args) => backup::restore(args).await,
+        Command::VerifyBackup(args) => backup::verify(args).await,
     }
 }
 
-/// Opens a service's database in the data directory, whether or not a process runs on it.
+/// Opens a service's database in the data directory, whether or not a process runs on it; it must be there.
 pub async fn database(
     config: &moneta_kit::config::Config,
     service: &moneta_kit::service::ServiceDef,
@@ -40,9 +57,17 @@ pub async fn database(
     let url = match global.service(service.name).store {
         Some(url) => url,
         None => {
-            let folder = global.data_dir.join(service.name);
-            std::fs::create_dir_all(&folder)?;
-            moneta_kit::store::sqlite_url(&folder.join(format!("{}.db", service.name)))
+            let file = global.data_dir.join(service.name).join(format!("{}.db", service.name));
+            if !file.is_file() {
+                return Err(Error::Usage(format!(
+                    "there is no {} store in the data directory {}: {} is not there; name another with --data-dir",
+                    service.name,
+                    global.data_dir.display(),
+                    file.display()
+                )));
+            }
+            moneta_kit::data_dir::check(&global.data_dir, moneta_kit::data_dir::Entry::Look, &global).await?;
+            moneta_kit::store::sqlite_url(&file)
         }
     };
     Ok(moneta_kit::store::Db::open(&url, service.name, service.migrations).await?)

@@ -133,6 +133,7 @@ pub async fn run(command: Models) -> Result<()> {
 
 async fn open(common: &Common) -> Result<Registry> {
     let config = settings::load(common)?;
+    settings::data_dir_to_fill(&config, common)?;
     let global = config.global()?;
     let clock = match global.clock.mode {
         ClockMode::Wall => Clock::wall(Arc::new(SystemClock)),

@@ -1,5 +1,5 @@
 //! `moneta run`: services in this process until it is told to stop.
-use crate::{Result, SERVICES, cli::Run, settings};
+use crate::{Result, SERVICES, cli::Run, output, settings};
 use moneta_kit::{
     runner::{Runner, Running, Selection},
     telemetry,
@@ -25,7 +25,7 @@ pub fn print_addresses(running: &Running) {
     }
 }
 
-/// Waits for Ctrl-C, SIGTERM or a request to stop.
+/// Waits for Ctrl-C, SIGTERM, a request to stop, or the end of whoever reads what is printed.
 pub async fn until_told(running: &Running) {
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
@@ -39,5 +39,6 @@ pub async fn until_told(running: &Running) {
         _ = tokio::signal::ctrl_c() => {}
         () = terminate => {}
         () = running.stopped() => {}
+        () = output::closed() => {}
     }
 }

@@ -1,6 +1,6 @@
 //! One group's consumer: delivers in order per subject, parks what fails, and buries what keeps failing.
 use super::{
-    Progress, Shared,
+    Progress, STORE_PAUSE, Shared,
     parking::{Parked, Parking},
     tables::{self, StoredParked},
 };
@@ -23,8 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Events read at once.
 const BATCH: u32 = 256;
-/// The wait after the log could not be read.
-const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Consumer {
     shared: Arc<Shared>,

@@ -39,6 +39,9 @@ use tail::Tail;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// The wait after the log could not be read or written.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
 /// How the embedded bus behaves.
 #[derive(Debug, Clone)]
 pub struct EmbeddedOptions {
@@ -132,6 +135,10 @@ impl EmbeddedBus {
         tokio::spawn(Arc::clone(&shared).watch_others(stop.clone()));
         Ok(Self { shared, stop })
     }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.shared.db
+    }
 }
 
 impl Drop for EmbeddedBus {
@@ -173,6 +180,10 @@ impl Shared {
             if let Err(error) = self.flush().await {
                 tracing::warn!(error = %crate::problem::chain(&error), "cannot store event cursors");
                 self.dirty.notify_one();
+                tokio::select! {
+                    () = entropy::pause(STORE_PAUSE) => {}
+                    () = stop.cancelled() => return,
+                }
             }
         }
     }
@@ -207,7 +218,13 @@ impl Shared {
                         self.requeued();
                     }
                 }
-                Err(error) => tracing::warn!(error = %crate::problem::chain(&error), "cannot look at the event log"),
+                Err(error) => {
+                    tracing::warn!(error = %crate::problem::chain(&error), "cannot look at the event log");
+                    tokio::select! {
+                        () = entropy::pause(STORE_PAUSE) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
             }
         }
     }
@@ -315,6 +332,14 @@ impl EventBus for EmbeddedBus {
 
     async fn latest_time(&self) -> Result<Option<Timestamp>> {
         tables::latest_time(&self.shared.db).await
+    }
+
+    async fn remember_source(&self, service: &str, row: i64) -> Result<()> {
+        tables::remember_source(&self.shared.db, service, row).await
+    }
+
+    async fn check_writable(&self) -> Result<(), crate::problem::Problem> {
+        self.shared.db.check_writable().await
     }
 
     async fn close(&self) -> Result<()> {

@@ -12,7 +12,22 @@ use std::{collections::HashMap, sync::Arc};
 /// Rows of one INSERT: what a relay brings at once fits, and five arguments a row stay far below SQLite's limit of 32,766.
 pub(super) const CHUNK: usize = 500;
 
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[LOG, SOURCES];
+
+/// How far each service's outbox is on the log.
+const SOURCES: Migration = Migration {
+    version: 2,
+    name: "0002_sources",
+    sqlite: "
+CREATE TABLE sources (
+    name TEXT PRIMARY KEY,
+    sequence BIGINT NOT NULL
+) WITHOUT ROWID;
+",
+    postgres: "",
+};
+
+const LOG: Migration = Migration {
     version: 1,
     name: "0001_log",
     sqlite: "
@@ -53,7 +68,7 @@ INSERT INTO signals (name, value) VALUES ('requeues', 0);
 ",
     // The embedded bus is SQLite by definition; a cluster has a bus of its own.
     postgres: "",
-}];
+};
 
 pub(super) struct StoredGroup {
     pub(super) name: String,
@@ -87,6 +102,15 @@ pub(super) async fn signals(db: &Db) -> Result<(u64, u64)> {
 pub(super) async fn end(db: &Db) -> Result<u64> {
     let row = db.fetch_one("SELECT COALESCE(MAX(sequence), 0) AS newest FROM events", args![]).await?;
     Ok(row.get("newest")?)
+}
+
+/// Remembers how far a service's outbox is on the log. The rows are removed afterwards, so this waits for the disk as the
+/// events did.
+pub(super) async fn remember_source(db: &Db, service: &str, row: i64) -> Result<()> {
+    let sql = "INSERT INTO sources (name, sequence) VALUES ($1, $2) \
+               ON CONFLICT (name) DO UPDATE SET sequence = MAX(sequence, excluded.sequence)";
+    db.write_one(sql, args![service, row]).await?;
+    Ok(())
 }
 
 /// Appends what is not known yet, in its order; what was added. One statement, and so one transaction.

@@ -1,0 +1,269 @@
+//! The data directory: who works in it, and what it must hold.
+//!
+//! A service is run on a data directory by one process at a time ([`claim`]). A manifest names every store that the
+//! directory has ever held; a store that is missing, is an older copy or belongs to another platform is an error that names
+//! the file and what to do, and nothing is made anew in its place.
+mod claim;
+mod facts;
+mod manifest;
+
+pub use claim::{Claim, claim};
+pub(crate) use facts::{StoreFile, stores};
+pub use manifest::{MANIFEST, Manifest, Part};
+
+use crate::{config::Global, files, keys::KeyRing, store, store::Durability};
+use facts::{Facts, Log};
+use manifest::Held;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What is wrong with a data directory.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder cannot be read or made.
+    #[error("cannot read or make {path}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process runs the same service here.
+    #[error(
+        "{service} runs on the data directory {folder} already, in process {pid}: stop that process, or give this one \
+         another --data-dir or other --services"
+    )]
+    InUse {
+        /// The service.
+        service: String,
+        /// The data directory.
+        folder: PathBuf,
+        /// The other process, as it said itself.
+        pid: String,
+    },
+    /// The manifest is not one.
+    #[error("{path} is not a manifest: put it back from a backup with `moneta restore`")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The manifest was written by a later version.
+    #[error("{path} has the format {found}, and this program knows {known} at most: run a newer one")]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that this program knows.
+        known: u32,
+    },
+    /// The stores say that they belong to a platform, and there is no manifest.
+    #[error(
+        "{path} is missing, and {store} belongs to a platform that had one: put it back from a backup with `moneta \
+         restore`; it is not made anew, because nobody would notice then what else is missing"
+    )]
+    NoManifest {
+        /// Where it should be.
+        path: PathBuf,
+        /// The store that says so.
+        store: PathBuf,
+    },
+    /// A store or key of the manifest is not there.
+    #[error(
+        "{path} is missing, and the manifest of the data directory says that it was there: put it back, or bring the \
+         whole directory back from a backup with `moneta restore`; it is not made anew, because what it held would be lost \
+         without a word"
+    )]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A store is an old copy.
+    #[error(
+        "{path} is an older copy: {reason}; put the newest back, or bring the whole directory back from one backup with \
+         `moneta restore`"
+    )]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// What proves it.
+        reason: String,
+    },
+    /// A store or key belongs to another platform, or is another store than the one that was there.
+    #[error(
+        "{path} is not what the manifest of the data directory names ({reason}): put the right one back, or bring the whole \
+         directory back from one backup with `moneta restore`"
+    )]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A store cannot be read.
+    #[error("cannot read the store {path}")]
+    Store {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: store::Error,
+    },
+}
+
+/// Results of looking at a data directory.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_path_buf(), source }
+}
+
+/// What is to be done with the data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// Work in it: a fresh place gets a manifest.
+    Work,
+    /// Only look.
+    Look,
+}
+
+/// Checks everything that the manifest names, before anything is opened or made. A place that never had a manifest gets
+/// one when somebody is to work in it.
+pub async fn check(folder: &Path, entry: Entry, global: &Global) -> Result<()> {
+    if entry == Entry::Work {
+        files::make_folder(folder).map_err(io_at(folder))?;
+        files::make_private(folder).map_err(io_at(folder))?;
+    }
+    let Some(held) = Held::open(folder, entry)? else { return Ok(()) };
+    let stores = facts::stores(folder).map_err(io_at(folder))?;
+    let Some(manifest) = held.read()? else {
+        for store in &stores {
+            let found = facts::read(store).await?;
+            if found.platform.is_some() {
+                return Err(Error::NoManifest { path: folder.join(MANIFEST), store: store.path.clone() });
+            }
+        }
+        if entry == Entry::Work {
+            held.write(&Manifest::fresh())?;
+        }
+        return Ok(());
+    };
+    let key = folder.join("keys").join("master.key");
+    if manifest.master_key.is_some() && global.keys.master.is_none() && !key.is_file() {
+        return Err(Error::Missing { path: key });
+    }
+    let parts: Vec<(StoreFile, &Part)> =
+        manifest.parts.iter().map(|(name, part)| (StoreFile::at(folder, name), part)).collect();
+    if let Some((missing, _)) = parts.iter().find(|(store, _)| !store.path.is_file()) {
+        return Err(Error::Missing { path: missing.path.clone() });
+    }
+    // The outboxes and the log prove each other's age, but not where a loss of power may have taken the end of either.
+    let log = match global.durability() {
+        Durability::Full => Some(facts::log(folder).await?),
+        Durability::Process => None,
+    };
+    for (store, part) in &parts {
+        let found = facts::read(store).await?;
+        compare(store, &found, &manifest, part)?;
+        if let Some(log) = &log {
+            compare_with_log(store, &found, log)?;
+        }
+    }
+    Ok(())
+}
+
+/// The manifest of a data directory while nobody else may change it, for a backup.
+pub(crate) fn hold_manifest(folder: &Path) -> Result<Held> {
+    let missing = || Error::Io { path: folder.to_path_buf(), source: io::ErrorKind::NotFound.into() };
+    Held::open(folder, Entry::Look)?.ok_or_else(missing)
+}
+
+/// Checks every store of a directory that was brought back against its manifest.
+pub(crate) async fn check_stores(folder: &Path) -> Result<()> {
+    let Some(manifest) = Held::open(folder, Entry::Look)?.map(|held| held.read()).transpose()?.flatten() else {
+        let path = folder.join(MANIFEST);
+        return Err(Error::Missing { path });
+    };
+    for (name, part) in &manifest.parts {
+        let store = StoreFile::at(folder, name);
+        if !store.path.is_file() {
+            return Err(Error::Missing { path: store.path });
+        }
+        compare(&store, &facts::read(&store).await?, &manifest, part)?;
+    }
+    Ok(())
+}
+
+/// Whether everything that the manifest of a data directory names is there, without opening it.
+pub fn check_presence(folder: &Path) -> Result<()> {
+    let Some(held) = Held::open(folder, Entry::Look)? else { return Ok(()) };
+    let Some(manifest) = held.read()? else { return Ok(()) };
+    let missing = manifest.parts.keys().map(|name| folder.join(name)).find(|path| !path.is_file());
+    missing.map_or(Ok(()), |path| Err(Error::Missing { path }))
+}
+
+fn compare(store: &StoreFile, found: &Facts, manifest: &Manifest, part: &Part) -> Result<()> {
+    let path = || store.path.clone();
+    let platform = manifest.platform.to_string();
+    if found.platform.as_ref().is_some_and(|other| *other != platform) {
+        let other = found.platform.clone().unwrap_or_default();
+        let reason = format!("it belongs to the platform {other}, and this is {platform}");
+        return Err(Error::Foreign { path: path(), reason });
+    }
+    if found.store.as_ref() != Some(&part.store) {
+        let other = found.store.as_deref().unwrap_or("none");
+        return Err(Error::Foreign { path: path(), reason: format!("its id is {other} and not {}", part.store) });
+    }
+    if found.generation < part.generation {
+        let reason = format!("it was last worked on in generation {} of {}", found.generation, part.generation);
+        return Err(Error::Older { path: path(), reason });
+    }
+    Ok(())
+}
+
+/// What is on the log came from an outbox, which knows of it; and what an outbox has removed is on the log.
+fn compare_with_log(store: &StoreFile, found: &Facts, log: &Log) -> Result<()> {
+    let Some(published) = log.published(&store.service) else { return Ok(()) };
+    if found.outbox < published {
+        let reason =
+            format!("the event log has {published} events of its outbox, of which it knows the first {}", found.outbox);
+        return Err(Error::Older { path: store.path.clone(), reason });
+    }
+    if found.swept > published {
+        let (service, swept) = (&store.service, found.swept);
+        let reason = format!("{service} has published {swept} events of its outbox, and the log has {published} of them");
+        return Err(Error::Older { path: log.path().to_path_buf(), reason });
+    }
+    Ok(())
+}
+
+/// Takes note of everything that the directory holds now, and begins a new generation of every store, so that a copy from
+/// before is known as one.
+pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
+    let Some(held) = Held::open(folder, Entry::Work)? else { return Ok(()) };
+    let mut manifest = match held.read()? {
+        Some(manifest) => manifest,
+        None => Manifest::fresh(),
+    };
+    if let Some(keys) = keys {
+        let found = keys.fingerprint();
+        match &manifest.master_key {
+            Some(known) if *known != found => {
+                let reason = format!("its fingerprint is {found} and not {known}");
+                return Err(Error::Foreign { path: folder.join("keys").join("master.key"), reason });
+            }
+            _ => manifest.master_key = Some(found),
+        }
+    }
+    for store in facts::stores(folder).map_err(io_at(folder))? {
+        let part = facts::stamp(&store, manifest.platform).await?;
+        manifest.parts.insert(store.name, part);
+    }
+    held.write(&manifest)
+}
