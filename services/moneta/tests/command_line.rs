@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 fn moneta(folder: &Path, args: &[&str]) -> Command {
@@ -31,16 +31,18 @@ fn run(folder: &Path, args: &[&str]) -> Ended {
 }
 
 /// A process that runs market data alone, which needs nothing beside itself, until it is dropped.
-struct Feed(Child);
+struct Feed(Child, #[allow(dead_code)] BufReader<ChildStdout>);
 
 impl Feed {
     fn start(folder: &Path, data: &str) -> Self {
         let args = ["run", "--services", "market-data", "--data-dir", data];
         let mut child = moneta(folder, &args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // Kept open: a process whose output nobody reads any more ends.
+        let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        output.read_line(&mut line).unwrap();
         assert!(line.contains("listens on"), "{line}");
-        Self(child)
+        Self(child, output)
     }
 }
 

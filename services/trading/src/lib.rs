@@ -23,7 +23,10 @@ use moneta_kit::{
     bus::Subscription,
     service::{Service, ServiceContext, ServiceDef, StartError},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// The wait before orders are reconciled again that could not be.
+const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The trading service.
 pub const SERVICE: ServiceDef = ServiceDef {
@@ -46,6 +49,7 @@ pub async fn build_with(
     let (db, clock) = (context.db.clone(), context.clock.clone());
     let paper = Arc::new(PaperBroker::new(db, clock, config.broker.clone(), context.seed));
     let hold = context.quiet.hold();
+    let shutdown = context.shutdown.clone();
     let broker = line(paper.clone(), &context);
     let desk = Desk::new(context, config, broker);
     let starting = desk.clone();
@@ -58,10 +62,23 @@ pub async fn build_with(
         })
         .task("reconcile", async move {
             // What was sent when the process last stopped is settled before the platform counts as quiet.
-            match starting.reconcile().await {
-                Ok(found) if found.repaired > 0 => tracing::info!(?found, "orders were reconciled with the broker"),
-                Ok(_) => {}
-                Err(error) => tracing::error!(%error, "orders could not be reconciled with the broker"),
+            loop {
+                match starting.reconcile().await {
+                    Ok(found) if found.repaired > 0 => {
+                        tracing::info!(?found, "orders were reconciled with the broker");
+                    }
+                    Ok(_) => {}
+                    // A disk that is full at the start is not full for ever.
+                    Err(error) if error.retryable() => {
+                        tracing::warn!(%error, "orders cannot be reconciled with the broker yet");
+                        let pause = moneta_kit::entropy::pause(RECONCILE_AGAIN);
+                        if shutdown.run_until_cancelled(pause).await.is_some() {
+                            continue;
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "orders could not be reconciled with the broker"),
+                }
+                break;
             }
             drop(hold);
         }))

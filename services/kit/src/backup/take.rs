@@ -32,13 +32,16 @@ pub struct Taken {
 /// keys along: whoever has such a backup and its secret can read all personal data.
 pub async fn take(folder: &Path, repository: &Path, secret: Secret, with_keys: bool) -> Result<Taken> {
     data_dir::check_presence(folder)?;
+    if !folder.join(MANIFEST).is_file() {
+        return Err(Error::NoManifest { path: folder.join(MANIFEST) });
+    }
     let root = repository.to_path_buf();
     let repository = blocking(move || Repository::open_or_make(&root, &secret)).await?;
     let at = |source| Error::Io { path: folder.to_path_buf(), source };
     let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(folder).map_err(at)?;
     // Nobody begins a generation meanwhile, so the manifest is that of the stores.
     let (manifest, manifest_bytes, stores, taken_at) = {
-        let held = data_dir::hold_manifest(folder)?;
+        let held = data_dir::hold_manifest(folder).await?;
         let (manifest, bytes) =
             held.read_with_bytes()?.ok_or_else(|| Error::NoManifest { path: folder.join(MANIFEST) })?;
         let stores = data_dir::stores(folder).map_err(at)?;

@@ -1,5 +1,5 @@
 //! The manifest: a file that names what the data directory must hold.
-use super::{Entry, Error, Result, io_at};
+use super::{Error, Result, io_at};
 use crate::{
     entropy::{self, SystemClock},
     files,
@@ -8,9 +8,10 @@ use moneta_types::{Timestamp, WallClock as _};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::ErrorKind,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use uuid::Uuid;
 
@@ -57,48 +58,60 @@ impl Manifest {
             parts: BTreeMap::new(),
         }
     }
+
+    /// The manifest in a file, if there is one; it is only ever replaced as a whole.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>> {
+        Ok(Self::read_with_bytes(path)?.map(|(manifest, _)| manifest))
+    }
+
+    fn read_with_bytes(path: &Path) -> Result<Option<(Self, Vec<u8>)>> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(io_at(path))?,
+        };
+        let malformed = |source| Error::Malformed { path: path.to_path_buf(), source };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+        if let Some(found) = value["format"].as_u64().filter(|format| *format > u64::from(FORMAT)) {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            return Err(Error::Newer { path: path.to_path_buf(), found, known: FORMAT });
+        }
+        let manifest = serde_json::from_value(value).map_err(malformed)?;
+        Ok(Some((manifest, bytes)))
+    }
 }
 
-/// The manifest of a directory while nobody else reads or writes it.
+/// The wait before a lock is tried again that another process holds, which it does for moments.
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
+
+/// The manifest of a directory while nobody else changes it.
 pub(crate) struct Held {
     path: PathBuf,
-    _lock: Option<File>,
+    _lock: File,
 }
 
 impl Held {
-    /// Waits for whoever is at it; `None` when only looking and there is no such directory.
-    pub(super) fn open(folder: &Path, entry: Entry) -> Result<Option<Self>> {
-        let path = folder.join(MANIFEST);
+    /// Waits until nobody else is at it.
+    pub(crate) async fn open(folder: &Path) -> Result<Self> {
         let locks = folder.join("locks");
-        if entry == Entry::Look && !locks.is_dir() {
-            // Nobody has worked here since there are manifests.
-            return Ok(folder.is_dir().then_some(Self { path, _lock: None }));
-        }
         files::make_folder(&locks).map_err(io_at(&locks))?;
         let lock_path = locks.join("manifest.lock");
         files::make_file(&lock_path).map_err(io_at(&lock_path))?;
         let lock = OpenOptions::new().write(true).open(&lock_path).map_err(io_at(&lock_path))?;
-        lock.lock().map_err(io_at(&lock_path))?;
-        Ok(Some(Self { path, _lock: Some(lock) }))
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: folder.join(MANIFEST), _lock: lock }),
+                Err(TryLockError::WouldBlock) => entropy::pause(LOCK_AGAIN).await,
+                Err(TryLockError::Error(source)) => return Err(Error::Io { path: lock_path, source }),
+            }
+        }
     }
 
     pub(super) fn read(&self) -> Result<Option<Manifest>> {
-        Ok(self.read_with_bytes()?.map(|(manifest, _)| manifest))
+        Manifest::read(&self.path)
     }
 
     pub(crate) fn read_with_bytes(&self) -> Result<Option<(Manifest, Vec<u8>)>> {
-        let bytes = match fs::read(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(io_at(&self.path))?,
-        };
-        let malformed = |source| Error::Malformed { path: self.path.clone(), source };
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-        if let Some(found) = value["format"].as_u64().filter(|format| *format > u64::from(FORMAT)) {
-            let found = u32::try_from(found).unwrap_or(u32::MAX);
-            return Err(Error::Newer { path: self.path.clone(), found, known: FORMAT });
-        }
-        let manifest = serde_json::from_value(value).map_err(malformed)?;
-        Ok(Some((manifest, bytes)))
+        Manifest::read_with_bytes(&self.path)
     }
 
     pub(super) fn write(&self, manifest: &Manifest) -> Result<()> {

@@ -140,19 +140,15 @@ pub async fn check(folder: &Path, entry: Entry, global: &Global) -> Result<()> {
         files::make_folder(folder).map_err(io_at(folder))?;
         files::make_private(folder).map_err(io_at(folder))?;
     }
-    let Some(held) = Held::open(folder, entry)? else { return Ok(()) };
-    let stores = facts::stores(folder).map_err(io_at(folder))?;
-    let Some(manifest) = held.read()? else {
-        for store in &stores {
-            let found = facts::read(store).await?;
-            if found.platform.is_some() {
-                return Err(Error::NoManifest { path: folder.join(MANIFEST), store: store.path.clone() });
+    // Who only looks changes nothing, and a manifest is only ever replaced as a whole.
+    let held = if entry == Entry::Work { Some(Held::open(folder).await?) } else { None };
+    let Some(manifest) = Manifest::read(&folder.join(MANIFEST))? else {
+        for store in stores(folder).map_err(io_at(folder))? {
+            if facts::read(&store).await?.platform.is_some() {
+                return Err(Error::NoManifest { path: folder.join(MANIFEST), store: store.path });
             }
         }
-        if entry == Entry::Work {
-            held.write(&Manifest::fresh())?;
-        }
-        return Ok(());
+        return held.map_or(Ok(()), |held| held.write(&Manifest::fresh()));
     };
     let key = folder.join("keys").join("master.key");
     if manifest.master_key.is_some() && global.keys.master.is_none() && !key.is_file() {
@@ -178,18 +174,15 @@ pub async fn check(folder: &Path, entry: Entry, global: &Global) -> Result<()> {
     Ok(())
 }
 
-/// The manifest of a data directory while nobody else may change it, for a backup.
-pub(crate) fn hold_manifest(folder: &Path) -> Result<Held> {
-    let missing = || Error::Io { path: folder.to_path_buf(), source: io::ErrorKind::NotFound.into() };
-    Held::open(folder, Entry::Look)?.ok_or_else(missing)
+/// The manifest of a data directory while nobody else changes it, for a backup.
+pub(crate) async fn hold_manifest(folder: &Path) -> Result<Held> {
+    Held::open(folder).await
 }
 
 /// Checks every store of a directory that was brought back against its manifest.
 pub(crate) async fn check_stores(folder: &Path) -> Result<()> {
-    let Some(manifest) = Held::open(folder, Entry::Look)?.map(|held| held.read()).transpose()?.flatten() else {
-        let path = folder.join(MANIFEST);
-        return Err(Error::Missing { path });
-    };
+    let path = folder.join(MANIFEST);
+    let manifest = Manifest::read(&path)?.ok_or(Error::Missing { path })?;
     for (name, part) in &manifest.parts {
         let store = StoreFile::at(folder, name);
         if !store.path.is_file() {
@@ -202,8 +195,7 @@ pub(crate) async fn check_stores(folder: &Path) -> Result<()> {
 
 /// Whether everything that the manifest of a data directory names is there, without opening it.
 pub fn check_presence(folder: &Path) -> Result<()> {
-    let Some(held) = Held::open(folder, Entry::Look)? else { return Ok(()) };
-    let Some(manifest) = held.read()? else { return Ok(()) };
+    let Some(manifest) = Manifest::read(&folder.join(MANIFEST))? else { return Ok(()) };
     let missing = manifest.parts.keys().map(|name| folder.join(name)).find(|path| !path.is_file());
     missing.map_or(Ok(()), |path| Err(Error::Missing { path }))
 }
@@ -246,7 +238,7 @@ fn compare_with_log(store: &StoreFile, found: &Facts, log: &Log) -> Result<()> {
 /// Takes note of everything that the directory holds now, and begins a new generation of every store, so that a copy from
 /// before is known as one.
 pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
-    let Some(held) = Held::open(folder, Entry::Work)? else { return Ok(()) };
+    let held = Held::open(folder).await?;
     let mut manifest = match held.read()? {
         Some(manifest) => manifest,
         None => Manifest::fresh(),
@@ -261,7 +253,7 @@ pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
             _ => manifest.master_key = Some(found),
         }
     }
-    for store in facts::stores(folder).map_err(io_at(folder))? {
+    for store in stores(folder).map_err(io_at(folder))? {
         let part = facts::stamp(&store, manifest.platform).await?;
         manifest.parts.insert(store.name, part);
     }

@@ -66,8 +66,9 @@ impl Ops {
             .iter()
             .map(|name| Degraded { name: (*name).to_owned(), reason: "runs nowhere and has no address".to_owned() })
             .collect();
-        for store in &self.stores {
-            if let Err(problem) = store.check_writable().await {
+        let checked = futures::future::join_all(self.stores.iter().map(Db::check_writable)).await;
+        for (store, outcome) in self.stores.iter().zip(checked) {
+            if let Err(problem) = outcome {
                 found.push(unwritable(&format!("{}.store", store.service()), &problem));
             }
         }

@@ -1,5 +1,5 @@
 //! `moneta chat`: the adviser in the terminal, over the gateway's REST interface.
-use crate::{Error, Result, cli::Chat};
+use crate::{Error, Result, cli::Chat, output};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
