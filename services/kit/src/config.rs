@@ -90,9 +90,8 @@ fn distance(one: &str, other: &str) -> usize {
     for row in 1..=one.len() {
         for column in 1..=other.len() {
             let changed = usize::from(one[row - 1] != other[column - 1]);
-            let mut least = (table[row - 1][column] + 1)
-                .min(table[row][column - 1] + 1)
-                .min(table[row - 1][column - 1] + changed);
+            let mut least =
+                (table[row - 1][column] + 1).min(table[row][column - 1] + 1).min(table[row - 1][column - 1] + changed);
             let swapped =
                 row > 1 && column > 1 && one[row - 1] == other[column - 2] && one[row - 2] == other[column - 1];
             if swapped {

@@ -77,7 +77,8 @@ impl KeyRing {
     /// What tells this master key from another without telling anything of it.
     pub fn fingerprint(&self) -> String {
         use sha2::{Digest as _, Sha256};
-        let digest = Sha256::new().chain_update(b"moneta master key fingerprint v1").chain_update(self.master.as_slice());
+        let digest =
+            Sha256::new().chain_update(b"moneta master key fingerprint v1").chain_update(self.master.as_slice());
         format!("sha256:{}", hex::encode(&digest.finalize()[..16]))
     }
 

@@ -15,7 +15,9 @@ pub fn init_log(global: &Global) {
     // Standard output belongs to what commands print. A log that nobody reads any more is no reason to panic, which telling
     // of it on the same closed pipe would be.
     let started = match global.log_format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr).log_internal_errors(false)).try_init(),
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_writer(std::io::stderr).log_internal_errors(false)).try_init()
+        }
         LogFormat::Json => {
             registry.with(fmt::layer().json().with_writer(std::io::stderr).log_internal_errors(false)).try_init()
         }

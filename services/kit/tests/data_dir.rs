@@ -327,13 +327,16 @@ async fn a_backup_that_was_changed_cut_off_or_is_anothers_is_refused() {
     assert!(matches!(backup::verify(&safe, wrong, None).await, Err(backup::Error::WrongKey { .. })));
     assert!(Secret::from_passphrase("short".to_owned()).is_err());
 
-    let sealed: Vec<PathBuf> =
-        files(&safe).into_iter().filter(|path| path.file_name().is_some_and(|name| name != "backup.json" && name != "LOCK")).collect();
+    let sealed: Vec<PathBuf> = files(&safe)
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name != "backup.json" && name != "LOCK"))
+        .collect();
     assert!(sealed.len() > 3, "{sealed:?}");
     let master = fs::read_to_string(data.join("keys/master.key")).unwrap();
     for path in &sealed {
         let whole = fs::read(path).unwrap();
-        let plain = whole.windows(16).any(|window| window == b"SQLite format 3\0" || window == &master.as_bytes()[..16]);
+        let plain =
+            whole.windows(16).any(|window| window == b"SQLite format 3\0" || window == &master.as_bytes()[..16]);
         assert!(!plain, "{} is not encrypted", path.display());
         let mut changed = whole.clone();
         let middle = changed.len() / 2;

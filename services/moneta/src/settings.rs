@@ -43,11 +43,9 @@ fn check(config: &Config) -> Result<()> {
     }
     let services: Vec<String> = crate::SERVICES.iter().map(|def| def.name.replace('-', "_")).collect();
     match config.global()?.services.keys().find(|name| !services.contains(name)) {
-        Some(name) => Err(moneta_kit::config::Error::UnknownService {
-            name: name.clone(),
-            allowed: services.join(", "),
+        Some(name) => {
+            Err(moneta_kit::config::Error::UnknownService { name: name.clone(), allowed: services.join(", ") }.into())
         }
-        .into()),
         None => Ok(()),
     }
 }

@@ -153,8 +153,11 @@ fn a_second_process_with_the_same_service_is_refused_and_one_with_another_is_not
 fn everything_that_the_program_makes_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("A.csv"), "date,open,high,low,close,adj_close,volume\n2020-01-02,1,2,1,2,2,100\n")
-        .unwrap();
+    std::fs::write(
+        folder.path().join("A.csv"),
+        "date,open,high,low,close,adj_close,volume\n2020-01-02,1,2,1,2,2,100\n",
+    )
+    .unwrap();
     std::fs::write(folder.path().join("key"), "5e".repeat(32)).unwrap();
     let feed = Feed::start(folder.path(), "data");
     for args in [

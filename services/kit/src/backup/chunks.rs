@@ -194,8 +194,7 @@ impl Repository {
     pub(super) fn choose(&self, id: Option<&str>, until: Option<Timestamp>) -> Result<Backup> {
         let ids = self.ids()?;
         let known = || if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
-        let missing =
-            |wanted: String| Error::NotFound { wanted, path: self.root.clone(), known: known() };
+        let missing = |wanted: String| Error::NotFound { wanted, path: self.root.clone(), known: known() };
         if let Some(id) = id {
             return if ids.iter().any(|known| known == id) { self.list(id) } else { Err(missing(id.to_owned())) };
         }

@@ -36,8 +36,10 @@ impl Secret {
         let text = std::fs::read_to_string(path)
             .map(Zeroizing::new)
             .map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
-        let key = secret_file::parse(&text)
-            .ok_or(Error::Secret { what: "the key file", allowed: "64 hexadecimal digits, as of `openssl rand -hex 32`" })?;
+        let key = secret_file::parse(&text).ok_or(Error::Secret {
+            what: "the key file",
+            allowed: "64 hexadecimal digits, as of `openssl rand -hex 32`",
+        })?;
         Ok(Self::Key(key))
     }
 
@@ -105,7 +107,8 @@ impl Keys {
 }
 
 fn stretched(text: &str, stretch: &Stretch) -> Result<Zeroizing<[u8; 32]>> {
-    let wrong = || Error::Secret { what: "the repository's way from passphrase to key", allowed: "argon2id within bounds" };
+    let wrong =
+        || Error::Secret { what: "the repository's way from passphrase to key", allowed: "argon2id within bounds" };
     let salt = hex::decode(&stretch.salt).map_err(|_| wrong())?;
     if stretch.memory_kib > MOST_MEMORY_KIB || stretch.passes > MOST_PASSES {
         return Err(wrong());

@@ -71,7 +71,9 @@ pub enum Error {
         seconds: u64,
     },
     /// The directory never had a manifest.
-    #[error("{path} is not there: only a data directory that `moneta run` or `moneta demo` has worked in can be backed up")]
+    #[error(
+        "{path} is not there: only a data directory that `moneta run` or `moneta demo` has worked in can be backed up"
+    )]
     NoManifest {
         /// Where it should be.
         path: PathBuf,
@@ -127,7 +129,9 @@ pub enum Error {
         known: String,
     },
     /// Something is in the place to which a backup is to be restored.
-    #[error("{path} is there already and not empty: restore to another place, and put it here when it has been looked at")]
+    #[error(
+        "{path} is there already and not empty: restore to another place, and put it here when it has been looked at"
+    )]
     Occupied {
         /// Where.
         path: PathBuf,

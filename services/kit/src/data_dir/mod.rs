@@ -229,7 +229,8 @@ fn compare_with_log(store: &StoreFile, found: &Facts, log: &Log) -> Result<()> {
     }
     if found.swept > published {
         let (service, swept) = (&store.service, found.swept);
-        let reason = format!("{service} has published {swept} events of its outbox, and the log has {published} of them");
+        let reason =
+            format!("{service} has published {swept} events of its outbox, and the log has {published} of them");
         return Err(Error::Older { path: log.path().to_path_buf(), reason });
     }
     Ok(())

@@ -208,21 +208,7 @@ pub(crate) async fn start(
     let units = units.into_iter().map(|(unit, ..)| unit).collect();
     ops.enter(Phase::Running);
     tracing::info!(services = ?local, "running");
-    Ok(Running {
-        ops,
-        addresses,
-        units,
-        process,
-        clock,
-        quiet,
-        directory,
-        tokens,
-        bus,
-        dbs,
-        stop,
-        folder,
-        claims,
-    })
+    Ok(Running { ops, addresses, units, process, clock, quiet, directory, tokens, bus, dbs, stop, folder, claims })
 }
 
 fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn EventBus>, clock: &Clock) {

@@ -67,9 +67,7 @@ pub async fn verify(args: VerifyBackup) -> Result<()> {
 }
 
 fn time(text: &str) -> Result<Timestamp> {
-    text.parse().map_err(|_| {
-        Error::Usage(format!("--at {text:?} is not valid: a time as 2026-11-27T22:00:00Z"))
-    })
+    text.parse().map_err(|_| Error::Usage(format!("--at {text:?} is not valid: a time as 2026-11-27T22:00:00Z")))
 }
 
 fn secret(args: &BackupSecret) -> Result<Secret> {

@@ -68,7 +68,8 @@ pub async fn import(config: &Config, files: &[PathBuf], options: Options) -> Res
     let db = match database(config).await {
         Err(Error::Usage(_)) => {
             let file = folder.join(format!("{}.db", moneta_market_data::SERVICE.name));
-            Db::open(&sqlite_url(&file), moneta_market_data::SERVICE.name, moneta_market_data::SERVICE.migrations).await?
+            Db::open(&sqlite_url(&file), moneta_market_data::SERVICE.name, moneta_market_data::SERVICE.migrations)
+                .await?
         }
         found => found?,
     };
