@@ -30,7 +30,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Zeroizing<[u8; 32]>, Error> {
 /// nobody ever sees half a key.
 fn make(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    crate::files::make_folder(folder)?;
     let mut file = tempfile::Builder::new().prefix(".key").tempfile_in(folder)?;
     #[cfg(unix)]
     {

@@ -194,13 +194,7 @@ async fn a_copy_of_the_same_generation_is_found_older_by_the_event_log() {
     running.quiet().wait().await;
     // The relay has said how far it is, as it does every second; then the process dies.
     let log = folder.path().join("bus").join("bus.db");
-    let known = || async {
-        let db = Db::open(&moneta_kit::store::sqlite_url(&log), "look", &[]).await;
-        let Ok(db) = db else { return 0 };
-        let row = db.fetch_optional("SELECT sequence FROM sources WHERE name = 'trading'", args![]).await;
-        row.ok().flatten().map_or(0, |row| row.int("sequence").unwrap())
-    };
-    while known().await < 2 {
+    while published_of_trading(&log).await < 2 {
         moneta_kit::entropy::pause(std::time::Duration::from_millis(20)).await;
     }
     running.abort().await;
@@ -211,6 +205,16 @@ async fn a_copy_of_the_same_generation_is_found_older_by_the_event_log() {
     let refused = start(folder.path()).await.unwrap_err();
     assert!(matches!(refused, Error::DataDir(data_dir::Error::Older { .. })), "{refused:?}");
     assert!(refused.to_string().contains("event log"), "{refused}");
+}
+
+/// How far the log says that the outbox of trading is on it.
+async fn published_of_trading(log: &Path) -> i64 {
+    use sqlx::{Connection as _, Row as _};
+    let mut connection = sqlx::AnyConnection::connect(&moneta_kit::store::sqlite_url(log)).await.unwrap();
+    let sql = "SELECT COALESCE(MAX(sequence), 0) AS n FROM sources WHERE name = 'trading'";
+    let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    row.get("n")
 }
 
 async fn backup_of_store(db: &Db, into: &Path) -> PathBuf {

@@ -14,8 +14,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Bytes of a piece.
-const CHUNK: usize = 1 << 20;
+/// Bytes of a piece. Where one ends is decided by what the last bytes are, so that what is put in or taken out early in a
+/// file moves no boundary behind it, and the rest of the file is known (content-defined chunking with a gear hash, as in
+/// FastCDC by Xia and others, 2016).
+const SHORTEST: usize = 32 << 10;
+const LONGEST: usize = 512 << 10;
+/// A boundary lies where so many bits are zero: every 128 KiB or so after the shortest piece.
+const BOUNDARY_BITS: u32 = 17;
 /// A sealed piece or list is not larger than this (nonce and tag included); a list of ten million pieces fits.
 const LARGEST: u64 = 1 << 30;
 const HEAD: &str = "backup.json";
@@ -108,12 +113,15 @@ impl Repository {
     pub(super) fn store(&self, path: &str, mut from: impl Read) -> Result<(File, Stored)> {
         let mut file = File { path: path.to_owned(), size: 0, sha256: String::new(), chunks: Vec::new() };
         let (mut digest, mut stored) = (Sha256::new(), Stored::default());
+        let mut window = Vec::with_capacity(LONGEST);
         loop {
-            let mut piece = Vec::with_capacity(CHUNK);
-            from.by_ref().take(CHUNK as u64).read_to_end(&mut piece).map_err(at(Path::new(path)))?;
-            if piece.is_empty() {
+            let room = (LONGEST - window.len()) as u64;
+            from.by_ref().take(room).read_to_end(&mut window).map_err(at(Path::new(path)))?;
+            if window.is_empty() {
                 break;
             }
+            let rest = window.split_off(boundary(&window, self.keys.gear()));
+            let piece = std::mem::replace(&mut window, rest);
             digest.update(&piece);
             file.size += piece.len() as u64;
             let name = self.keys.name_of(&piece);
@@ -223,6 +231,18 @@ impl Repository {
         }
         Ok(unused)
     }
+}
+
+/// Where the first piece of these bytes ends.
+fn boundary(bytes: &[u8], gear: &[u64; 256]) -> usize {
+    let mut hash = 0_u64;
+    for (nth, byte) in bytes.iter().enumerate() {
+        hash = (hash << 1).wrapping_add(gear[usize::from(*byte)]);
+        if nth >= SHORTEST && hash >> (u64::BITS - BOUNDARY_BITS) == 0 {
+            return nth + 1;
+        }
+    }
+    bytes.len()
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>> {

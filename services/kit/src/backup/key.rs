@@ -74,6 +74,8 @@ pub(super) struct Keys {
     seal: Zeroizing<[u8; 32]>,
     name: Zeroizing<[u8; 32]>,
     check: String,
+    /// Decides where pieces end; secret, so that their lengths do not give away a file that somebody knows.
+    gear: Box<[u64; 256]>,
 }
 
 impl Keys {
@@ -84,7 +86,17 @@ impl Keys {
             Secret::Passphrase(text) => stretched(text, stretch)?,
         };
         let derived = |label: &str| Zeroizing::new(mac(&root, &[b"moneta backup ", label.as_bytes()]));
-        Ok(Self { seal: derived("seal v1"), name: derived("name v1"), check: hex::encode(*derived("check v1")) })
+        let mut gear = Box::new([0_u64; 256]);
+        for (byte, value) in (0_u8..=255).zip(gear.iter_mut()) {
+            let random = mac(&root, &[b"moneta backup gear v1", &[byte]]);
+            *value = random.iter().take(8).fold(0, |number, next| (number << 8) | u64::from(*next));
+        }
+        let check = hex::encode(*derived("check v1"));
+        Ok(Self { seal: derived("seal v1"), name: derived("name v1"), check, gear })
+    }
+
+    pub(super) fn gear(&self) -> &[u64; 256] {
+        &self.gear
     }
 
     /// Tells the right secret from a wrong one, and nothing else.

@@ -236,6 +236,22 @@ fn compare_with_log(store: &StoreFile, found: &Facts, log: &Log) -> Result<()> {
     Ok(())
 }
 
+/// Checks that the master key is the one that the stores were written under, before anything is read or written with it.
+pub fn check_key(folder: &Path, keys: &KeyRing) -> Result<()> {
+    Manifest::read(&folder.join(MANIFEST))?.map_or(Ok(()), |manifest| compare_key(folder, &manifest, keys))
+}
+
+fn compare_key(folder: &Path, manifest: &Manifest, keys: &KeyRing) -> Result<()> {
+    let (known, found) = (manifest.master_key.as_ref(), keys.fingerprint());
+    match known.filter(|known| **known != found) {
+        Some(known) => {
+            let reason = format!("its fingerprint is {found} and not {known}");
+            Err(Error::Foreign { path: folder.join("keys").join("master.key"), reason })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Takes note of everything that the directory holds now, and begins a new generation of every store, so that a copy from
 /// before is known as one.
 pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
@@ -245,14 +261,8 @@ pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
         None => Manifest::fresh(),
     };
     if let Some(keys) = keys {
-        let found = keys.fingerprint();
-        match &manifest.master_key {
-            Some(known) if *known != found => {
-                let reason = format!("its fingerprint is {found} and not {known}");
-                return Err(Error::Foreign { path: folder.join("keys").join("master.key"), reason });
-            }
-            _ => manifest.master_key = Some(found),
-        }
+        compare_key(folder, &manifest, keys)?;
+        manifest.master_key = Some(keys.fingerprint());
     }
     for store in stores(folder).map_err(io_at(folder))? {
         let part = facts::stamp(&store, manifest.platform).await?;

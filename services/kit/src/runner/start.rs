@@ -71,6 +71,7 @@ pub(crate) async fn start(
     let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
     let tokens = Tokens::load_or(&global.data_dir, global.keys.identity.as_deref(), Arc::clone(&wall))?;
     let keys = KeyRing::load(&global.data_dir, global.keys.master.as_deref())?;
+    data_dir::check_key(&folder, &keys)?;
     let directory = directory(defs, &local, &global)?;
     for (name, routes) in doubles {
         if let Some(transport) = directory.transport(name) {

@@ -117,7 +117,7 @@ impl Error {
         match self {
             Self::Engine { source } => engine_kind(source),
             Self::Open { source, .. } => match engine_kind(source) {
-                kind @ (ErrorKind::Full | ErrorKind::Storage) => kind,
+                kind @ (ErrorKind::Full | ErrorKind::Storage | ErrorKind::Busy) => kind,
                 _ => ErrorKind::Open,
             },
             Self::Folder { source, .. } => match source.kind() {
@@ -158,6 +158,8 @@ const READONLY: i32 = 8;
 const IOERR: i32 = 10;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
+/// The locks of the write-ahead log were contended for too long.
+const PROTOCOL: i32 = 15;
 
 /// SQLite's primary result code; extended codes carry it in their low byte.
 pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
@@ -188,7 +190,7 @@ fn engine_kind(error: &sqlx::Error) -> ErrorKind {
                 ErrorKind::CheckViolation
             }
             _ => match primary_code(error) {
-                Some(BUSY | LOCKED) => ErrorKind::Busy,
+                Some(BUSY | LOCKED | PROTOCOL) => ErrorKind::Busy,
                 Some(FULL) => ErrorKind::Full,
                 Some(PERM | READONLY | IOERR | CANTOPEN) => ErrorKind::Storage,
                 _ => ErrorKind::Engine,
