@@ -8,8 +8,9 @@ use axum::{
 use moneta_contracts::common;
 use moneta_kit::problem::{Problem, parse};
 use moneta_types::{Currency, Money};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 use utoipa::ToSchema;
 
 /// Something that can be read from JSON. `path` is the field's place in the body, empty for the whole.
@@ -66,8 +67,72 @@ pub(crate) async fn json(request: Request, app: &App) -> Result<Option<Value>> {
     if !is_json {
         return Err(Error::NotJson(kind));
     }
-    let value = serde_json::from_slice(&bytes).map_err(|error| Problem::invalid("body", error, "a JSON document"))?;
+    let Strict(value) =
+        serde_json::from_slice(&bytes).map_err(|error| Problem::invalid("body", error, "a JSON document"))?;
     Ok(Some(value))
+}
+
+/// JSON whose objects name every field once. Readers that disagree on which of two counts could be told two stories
+/// (RFC 8259, section 4). The parser itself refuses what is nested more than 128 deep.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Strict;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Strict, E> {
+                Ok(Strict(Value::Null))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Strict, E> {
+                Ok(Strict(value.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Strict, A::Error> {
+                let mut list = Vec::new();
+                while let Some(Strict(item)) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Strict(Value::Array(list)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Strict, A::Error> {
+                let mut object = Map::new();
+                while let Some((key, Strict(value))) = items.next_entry::<String, Strict>()? {
+                    if object.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the field {:?} is there twice", shortened(key))));
+                    }
+                    object.insert(key, value);
+                }
+                Ok(Strict(Value::Object(object)))
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
 }
 
 fn wrong<T: Read>(path: &str, value: &Value) -> Problem {
@@ -83,30 +148,44 @@ fn name(path: &str) -> &str {
     if path.is_empty() { "body" } else { path }
 }
 
+fn place(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
+
 /// An error repeats what was given, but not a whole document.
 fn shortened(text: String) -> String {
     const MOST: usize = 80;
     if text.chars().count() <= MOST { text } else { text.chars().take(MOST).chain(['…']).collect() }
 }
 
-/// The fields of an object, taken one by one. What is left over is ignored, so that clients may be newer than we are.
+/// The fields of an object, taken one by one. One that nobody knows is refused: a misspelt limit must not be taken for none.
 pub(crate) struct Fields<'a> {
     path: &'a str,
     values: Map<String, Value>,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of<T: Read>(path: &'a str, value: Value) -> Result<Self, Problem> {
-        match value {
-            Value::Object(values) => Ok(Self { path, values }),
-            other => Err(wrong::<T>(path, &other)),
+    /// The fields of an object that may have the `known` ones and no others.
+    pub(crate) fn of<T: Read>(path: &'a str, value: Value, known: &[&str]) -> Result<Self, Problem> {
+        let values = match value {
+            Value::Object(values) => values,
+            other => return Err(wrong::<T>(path, &other)),
+        };
+        let bare = |name: &&str| name.trim_start_matches("r#").to_owned();
+        let known: Vec<String> = known.iter().map(bare).collect();
+        match values.iter().find(|(name, _)| !known.contains(name)) {
+            Some((name, value)) => {
+                let allowed = format!("no field of this name: {}", known.join(", "));
+                Err(Problem::invalid(place(path, &shortened(name.clone())), shortened(value.to_string()), allowed))
+            }
+            None => Ok(Self { path, values }),
         }
     }
 
     /// The field with the name of a struct's field (`r#type` is "type").
     pub(crate) fn take<T: Read>(&mut self, field: &str) -> Result<T, Problem> {
         let field = field.trim_start_matches("r#");
-        let path = if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) };
+        let path = place(self.path, field);
         T::read(&path, self.values.remove(field).unwrap_or_default())
     }
 }
@@ -122,7 +201,8 @@ macro_rules! body {
             const ALLOWED: &'static str = "an object";
 
             fn read(path: &str, value: serde_json::Value) -> Result<Self, moneta_kit::problem::Problem> {
-                let mut fields = crate::body::Fields::of::<Self>(path, value)?;
+                let known = &[$(stringify!($field)),*];
+                let mut fields = crate::body::Fields::of::<Self>(path, value, known)?;
                 Ok(Self { $($field: fields.take(stringify!($field))?),* })
             }
         }
@@ -194,8 +274,8 @@ impl<T: Read> Read for BTreeMap<String, T> {
             Value::Object(items) => items
                 .into_iter()
                 .map(|(key, item)| {
-                    let place = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                    Ok((key, T::read(&place, item)?))
+                    let value = T::read(&place(path, &key), item)?;
+                    Ok((key, value))
                 })
                 .collect(),
             other => Err(wrong::<Self>(path, &other)),
@@ -220,7 +300,7 @@ impl Read for Amount {
     const ALLOWED: &'static str = r#"money such as {"amount": "1250.50", "currency": "USD"}"#;
 
     fn read(path: &str, value: Value) -> Result<Self, Problem> {
-        let mut fields = Fields::of::<Self>(path, value)?;
+        let mut fields = Fields::of::<Self>(path, value, &["amount", "currency"])?;
         let currency: Currency = parse(&format!("{path}.currency"), &fields.take::<String>("currency")?)?;
         let text: String = fields.take("amount")?;
         let amount = Money::parse(&text, currency).map_err(|error| {
@@ -263,8 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_optional_ones_may_be_missing() {
-        let sample = Sample::read("", json!({"name": "a", "years": 3, "tags": [], "type": "x", "newer": 1})).unwrap();
+    fn unknown_fields_are_refused_and_optional_ones_may_be_missing() {
+        let (field, value, allowed) = fault(json!({"name": "a", "years": 3, "tags": [], "yaers": 1}));
+        assert_eq!((field.as_str(), value.as_str()), ("yaers", "1"));
+        assert_eq!(allowed, "no field of this name: name, type, years, tags, price");
+        let inner = json!({"name": "a", "years": 3, "tags": [], "price": {"amount": "1", "currency": "USD", "sign": "-"}});
+        assert_eq!(fault(inner).0, "price.sign");
+        let sample = Sample::read("", json!({"name": "a", "years": 3, "tags": [], "type": "x"})).unwrap();
         assert_eq!((sample.name.as_str(), sample.r#type.as_deref(), sample.years), ("a", Some("x"), 3));
         assert!(sample.tags.is_empty() && sample.price.is_none());
     }
@@ -279,6 +364,17 @@ mod tests {
         assert_eq!(fault(json!({"name": "a", "years": -1})), told("years", "-1", years));
         assert_eq!(fault(json!({"name": "a", "years": "3"})), told("years", "3", years));
         assert_eq!(fault(json!({"name": "a", "years": 3, "tags": ["x", 1]})), told("tags[1]", "1", "a text"));
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_refused_at_any_depth() {
+        let parsed = |text: &str| serde_json::from_str::<Strict>(text).map(|strict| strict.0);
+        let plain = r#"{"a": [1, -2, 3.5, null, true, {"b": "x"}], "b": {}}"#;
+        assert_eq!(parsed(plain).unwrap(), serde_json::from_str::<Value>(plain).unwrap());
+        for twice in [r#"{"a": 1, "a": 1}"#, r#"{"x": [{"a": 1, "b": 2, "a": 3}]}"#, r#"{"a": 1, "\u0061": 2}"#] {
+            assert!(parsed(twice).unwrap_err().to_string().contains("\"a\" is there twice"), "{twice}");
+        }
+        assert!(parsed(&"[".repeat(100_000)).unwrap_err().to_string().contains("recursion"));
     }
 
     #[test]

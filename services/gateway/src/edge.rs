@@ -1,13 +1,16 @@
 //! What every answer has in common: security headers, problems in one form, a measure of how long it took.
-use crate::{Error, error::render};
+use crate::{App, Error, error::render};
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use moneta_kit::problem::{Kind, Problem};
-use std::{any::Any, time::Instant};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 /// Headers of every answer. The page has no inline script or style and loads nothing from elsewhere, and no other page may
 /// show it in a frame.
@@ -23,6 +26,22 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
+
+/// What an answer may take beyond the longest work that it waits for.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// No request is left without an answer. A stream may go on once it has begun.
+pub(crate) async fn in_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.work_deadline() + MARGIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::from(Problem::new(
+            Kind::DeadlineExceeded,
+            Kind::DeadlineExceeded.default_code(),
+            "it took too long to answer, and was given up; whether it had an effect can be seen by asking again",
+        ))
+        .into_response(),
+    }
+}
 
 /// Writes problems, adds headers, measures.
 pub(crate) async fn finish(request: Request, next: Next) -> Response {

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod chat;
 mod config;
+mod declared;
 mod edge;
 mod error;
 mod graphql;

@@ -1,5 +1,5 @@
 //! The one router: it gives the routes and the document that describes them.
-use crate::{App, Error, edge, graphql, limits, openapi, page, rest};
+use crate::{App, Error, declared, edge, graphql, limits, openapi, page, rest};
 use axum::{Json, Router, extract::DefaultBodyLimit, middleware, routing::get};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,12 +20,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
 pub fn router(app: App) -> Router {
     let (described, document) = described().split_for_parts();
     let document = openapi::complete(document);
+    let declared = declared::Declared::of(&document);
     let body_limit = app.config().body_limit_bytes;
     described
         .route("/openapi.json", get(move || async move { Json(document) }))
         .merge(page::routes())
         .fallback(|| async { Error::NoPath })
+        .layer(middleware::from_fn_with_state(declared, declared::check))
         .layer(middleware::from_fn_with_state(app.clone(), limits::admit))
+        .layer(middleware::from_fn_with_state(app.clone(), edge::in_time))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(CatchPanicLayer::custom(edge::caught))
         .layer(middleware::from_fn(edge::finish))

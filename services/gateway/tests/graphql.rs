@@ -99,3 +99,37 @@ async fn a_wrong_query_is_told_with_a_code_and_a_large_one_is_refused() {
     let bad = front.anna(Method::POST, "/graphql", Some(json!({"query": "{ __typename }", "variables": []}))).await;
     assert_eq!(bad.body["errors"][0]["field"], "variables");
 }
+
+#[tokio::test]
+async fn a_small_request_neither_ends_nor_freezes_the_process() {
+    let front = Front::start().await;
+    let nested = |open: &str, close: &str| {
+        format!("{{ dashboard(portfolioId: {}1{}) {{ staleSeconds }} }}", open.repeat(1_600), close.repeat(1_600))
+    };
+    let doubling: String =
+        (0..28).map(|nth| format!("fragment F{nth} on Dashboard {{ ...F{0} ...F{0} }} ", nth + 1)).collect();
+    let attacks = [
+        nested("[", "]"),
+        nested("{a:", "}"),
+        format!("{{ dashboard {{ ...F0 }} }} {doubling} fragment F28 on Dashboard {{ staleSeconds }}"),
+        format!("{}staleSeconds{}", "{ dashboard ".repeat(500), "}".repeat(500)),
+        format!("{{ dashboard {{ {} }} }}", "staleSeconds @skip(if: true) ".repeat(300)),
+        format!("{{ dashboard {{ {} }} }}", (0..1_000).map(|nth| format!("a{nth}: staleSeconds ")).collect::<String>()),
+        "query { __typename } ".repeat(200),
+    ];
+    for attack in attacks {
+        let answer = front.anna(Method::POST, "/graphql", Some(json!({"query": attack}))).await;
+        assert_eq!(answer.problem(400), "invalid_argument", "{attack:.60}");
+        assert_eq!(answer.body["errors"][0]["field"], "query", "{attack:.60}");
+    }
+    let still = ask(&front, "{ dashboard { staleSeconds } }", json!({})).await;
+    assert!(still["errors"].is_null(), "{still}");
+}
+
+#[tokio::test]
+async fn variables_that_are_nested_too_deep_are_no_json_for_us() {
+    let front = Front::start().await;
+    let deep = format!(r#"{{"query": "{{ __typename }}", "variables": {{"a": {}1{}}}}}"#, "[".repeat(2_000), "]".repeat(2_000));
+    let answer = front.raw(Method::POST, "/graphql", deep).await;
+    assert_eq!(answer.problem(400), "invalid_argument");
+}

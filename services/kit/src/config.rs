@@ -2,7 +2,7 @@
 //!
 //! Names are written with underscores (`[market_data]`, `MONETA__MARKET_DATA__…`). A key that nobody knows is an error
 //! that names it and where it stands.
-use crate::{client::ClientConfig, store::Durability};
+use crate::{client::ClientConfig, net, store::Durability};
 use figment::{
     Figment,
     providers::{Env, Format as _, Serialized, Toml},
@@ -206,6 +206,8 @@ pub struct Global {
     pub clock: ClockConfig,
     /// The ops listener.
     pub ops: OpsConfig,
+    /// What a peer may hold of any listener.
+    pub listeners: net::Limits,
     /// The stores.
     pub store: StoreConfig,
     /// Calls between services.
@@ -236,6 +238,7 @@ impl Default for Global {
             log_format: LogFormat::default(),
             clock: ClockConfig::default(),
             ops: OpsConfig::default(),
+            listeners: net::Limits::default(),
             store: StoreConfig::default(),
             client: ClientConfig::default(),
             keys: KeysConfig::default(),

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod files;
 pub mod identity;
 pub mod keys;
+pub mod net;
 pub mod problem;
 pub mod runner;
 mod secret_file;

@@ -262,3 +262,36 @@ async fn a_service_of_another_process_is_called_like_one_of_this_and_may_come_ba
     }
     caller.shutdown().await;
 }
+
+/// A request without the runtime's help: its threads may be held.
+fn get_without_runtime(address: std::net::SocketAddr, path: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: moneta\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_runtime_whose_threads_are_all_held_does_not_silence_the_ops_listener() {
+    let stage = Stage::start(&[PLAIN], |config| config).await;
+    let ops = stage.address("ops");
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (holding, held) = std::sync::mpsc::channel::<()>();
+    tokio::spawn(async move {
+        holding.send(()).unwrap();
+        // The only worker waits here, as it would in a parser that does not come back.
+        let _ = released.recv();
+    });
+    let (alive, ready) = std::thread::spawn(move || {
+        held.recv().unwrap();
+        (get_without_runtime(ops, "/livez"), get_without_runtime(ops, "/readyz"))
+    })
+    .join()
+    .unwrap();
+    assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+    assert!(ready.contains("\"degraded\"") && ready.contains("did not answer in time"), "{ready}");
+    drop(release);
+    stage.stop().await;
+}

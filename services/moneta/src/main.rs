@@ -18,6 +18,7 @@ mod error;
 mod output;
 mod settings;
 mod umask;
+mod watchdog;
 
 use clap::Parser as _;
 use std::process::ExitCode;

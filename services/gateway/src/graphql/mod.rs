@@ -1,6 +1,7 @@
 //! GraphQL, for whole screens in one query. It reads through the same calls as REST, with the same token, so nobody sees
 //! more here than there.
 mod dashboard;
+mod scan;
 
 use crate::{
     App, Config, Error, Result,
@@ -11,8 +12,9 @@ use async_graphql::{EmptyMutation, EmptySubscription, ErrorExtensionValues, Obje
 use async_graphql_axum::GraphQLResponse;
 use axum::extract::State;
 use dashboard::Dashboard;
-use moneta_kit::problem::Problem;
+use moneta_kit::problem::{Kind, Problem};
 use serde_json::Value;
+use tokio::{runtime::Handle, sync::Semaphore};
 use utoipa::ToSchema;
 
 /// The schema.
@@ -64,7 +66,7 @@ impl Read for Request {
     const ALLOWED: &'static str = r#"an object such as {"query": "{ dashboard { user { email } } }"}"#;
 
     fn read(path: &str, value: Value) -> Result<Self, Problem> {
-        let mut fields = Fields::of::<Self>(path, value)?;
+        let mut fields = Fields::of::<Self>(path, value, &["query", "operationName", "variables"])?;
         let request = Self {
             query: fields.take("query")?,
             operation_name: fields.take("operationName")?,
@@ -77,10 +79,18 @@ impl Read for Request {
     }
 }
 
+/// Queries that are worked at once. Parsing and validation hold a thread, and a thread is not what a client may hoard.
+static TURNS: Semaphore = Semaphore::const_new(16);
+
 /// Answers a query.
 #[utoipa::path(post, path = "/graphql", tag = "graphql", request_body = Request,
     responses((status = 200, body = Object, content_type = "application/graphql-response+json")))]
-pub(crate) async fn serve(State(app): State<App>, caller: Caller, Body(body): Body<Request>) -> GraphQLResponse {
+pub(crate) async fn serve(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<Request>,
+) -> Result<GraphQLResponse> {
+    scan::check(&body.query)?;
     let mut request = async_graphql::Request::new(body.query);
     if let Some(operation) = body.operation_name {
         request = request.operation_name(operation);
@@ -88,9 +98,23 @@ pub(crate) async fn serve(State(app): State<App>, caller: Caller, Body(body): Bo
     if let Some(variables) = body.variables {
         request = request.variables(Variables::from_json(variables));
     }
-    let mut response = app.schema().execute(request.data(Asker { app: app.clone(), caller })).await;
+    let request = request.data(Asker { app: app.clone(), caller });
+    let mut response = tokio::time::timeout(app.work_deadline(), execute(app.clone(), request))
+        .await
+        .map_err(|_| Problem::new(Kind::DeadlineExceeded, "deadline_exceeded", "the query took too long"))??;
     response.errors.iter_mut().for_each(code);
-    response.into()
+    Ok(response.into())
+}
+
+/// Parses, validates and resolves away from the threads that serve connections: whatever a query costs, they go on.
+async fn execute(app: App, request: async_graphql::Request) -> Result<async_graphql::Response, Problem> {
+    let turn = TURNS.acquire().await.map_err(Problem::internal)?;
+    let runtime = Handle::current();
+    let worked = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        runtime.block_on(app.schema().execute(request))
+    });
+    worked.await.map_err(Problem::internal)
 }
 
 /// Every error has the stable code that REST would have, and says no more than REST would say.

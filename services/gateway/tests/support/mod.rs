@@ -107,6 +107,13 @@ impl Front {
         self.send(method, path, Some(&self.token(carl(), &[Role::Compliance])), body, &[]).await
     }
 
+    /// A request by Anna with a body as it stands.
+    pub async fn raw(&self, method: Method, path: &str, body: String) -> Answer {
+        let token = self.token(anna(), &[Role::Investor]);
+        let request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        Self::answer(request.header("content-type", "application/json").body(body)).await
+    }
+
     pub async fn send(
         &self,
         method: Method,
@@ -125,6 +132,10 @@ impl Front {
         if let Some(body) = body {
             request = request.json(&body);
         }
+        Self::answer(request).await
+    }
+
+    async fn answer(request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();

@@ -2,7 +2,7 @@
 use super::{
     Error, Purpose, Running, Selection,
     node::{RemoteNode, ThisNode},
-    ops::{self, Ops, Phase},
+    ops::{self, Ops, Phase, Pulse},
     order,
     unit::Unit,
 };
@@ -15,6 +15,7 @@ use crate::{
     files,
     identity::{Guard, Tokens, guarded},
     keys::KeyRing,
+    net,
     service::{HttpEndpoint, Service, ServiceContext, ServiceDef},
     store::{Db, Durability, sqlite_url},
     telemetry,
@@ -27,12 +28,9 @@ use std::{
     sync::{Arc, atomic::AtomicU8},
     time::Duration,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::service::Routes;
 
 /// How often to look at the bus for other processes when none is configured: only the command line may be there.
 const ALONE: Duration = Duration::from_millis(250);
@@ -140,6 +138,8 @@ pub(crate) async fn start(
             bus: Arc::clone(&bus),
             needs: Vec::new(),
             absent: Vec::new(),
+            runtime: Handle::current(),
+            pulse: Pulse::new(),
         });
         let units = built.into_iter().map(|(.., unit)| unit).collect();
         let process = Unit::new("process", None);
@@ -180,11 +180,20 @@ pub(crate) async fn start(
         bus: Arc::clone(&bus),
         needs: neighbours.iter().filter(|node| is_needed(&order, node.transport.service())).cloned().collect(),
         absent: absent(&order, &local, &global, &directory),
+        runtime: Handle::current(),
+        pulse: Pulse::new(),
     });
     let mut addresses = BTreeMap::new();
     let mut process = Unit::new("process", None);
-    let listener = listen("ops", global.ops.listen, &mut addresses).await?;
-    serve_http(&mut process, listener, ops::router(Arc::clone(&ops)));
+    let limits = &global.listeners;
+    let (address, ended) =
+        ops::serve(global.ops.listen, Arc::clone(&ops), limits.clone(), process.shutdown.clone())?;
+    addresses.insert("ops".to_owned(), address);
+    process.spawn("ops listener", async move {
+        // The thread ends by itself; a sender that was dropped is a thread that ended early, and has said why.
+        let _ = ended.await;
+    });
+    process.spawn("pulse", until(process.shutdown.clone(), ops::beat(Arc::clone(&ops))));
     process.spawn("metrics upkeep", until(process.shutdown.clone(), ops::upkeep()));
 
     // Listeners are bound for every service before anything runs: an address in use is an error, not half a start.
@@ -195,11 +204,11 @@ pub(crate) async fn start(
             let listener = listen(&format!("grpc:{}", def.name), address, &mut addresses).await?;
             let node_guard = Guard::new("node", tokens.clone(), &[]);
             let node = guarded(Routes::new(ThisNode::server(names.clone(), quiet.clone())), node_guard);
-            serve_grpc(&mut unit, listener, service.routes.clone(), node).await;
+            serve_grpc(&mut unit, listener, service.routes.clone(), node, limits.clone()).await;
         }
         for HttpEndpoint { name, listen: address, router } in std::mem::take(&mut service.http) {
             let listener = listen(name, address, &mut addresses).await?;
-            serve_http(&mut unit, listener, router);
+            serve_http(&mut unit, name, listener, router, limits.clone());
         }
         units.push((unit, service, dbs.get(def.name).cloned()));
     }
@@ -275,34 +284,25 @@ async fn listen(
     Ok(listener)
 }
 
-fn serve_http(unit: &mut Unit, listener: TcpListener, router: axum::Router) {
+fn serve_http(
+    unit: &mut Unit,
+    name: &'static str,
+    listener: TcpListener,
+    router: axum::Router,
+    limits: net::Limits,
+) {
     let shutdown = unit.shutdown.clone();
-    unit.spawn("http listener", async move {
-        let app = router.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "an HTTP listener failed");
-        }
-    });
+    unit.spawn("http listener", net::serve(name, listener, router, limits, shutdown));
 }
 
-async fn serve_grpc(unit: &mut Unit, listener: TcpListener, routes: Routes, node: Routes) {
+async fn serve_grpc(unit: &mut Unit, listener: TcpListener, routes: Routes, node: Routes, limits: net::Limits) {
     let (health, health_server) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     // The services' own layers stay on their routes; the health service is for orchestrators, which have no token.
     let router = routes.into_axum_router().fallback_service(node.into_axum_router());
-    let routes = Routes::from(router).add_service(health_server);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let router = Routes::from(router).add_service(health_server).into_axum_router();
     let shutdown = unit.shutdown.clone();
-    unit.spawn("grpc listener", async move {
-        let served = Server::builder()
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(error = %crate::problem::chain(&error), "a gRPC listener failed");
-        }
-    });
+    unit.spawn("grpc listener", net::serve("grpc", listener, router, limits.for_streams(), shutdown));
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {

@@ -1,5 +1,5 @@
 //! `moneta run`: services in this process until it is told to stop.
-use crate::{Result, SERVICES, cli::Run, output, settings};
+use crate::{Result, SERVICES, cli::Run, output, settings, watchdog};
 use moneta_kit::{
     runner::{Runner, Running, Selection},
     telemetry,
@@ -10,6 +10,7 @@ pub async fn run(args: Run) -> Result<()> {
     let config = settings::load(&args.common)?;
     telemetry::init_log(&config.global()?);
     let selection = args.services.parse().unwrap_or(Selection::All);
+    watchdog::start();
     let running = Runner::start(SERVICES, &selection, config).await?;
     print_addresses(&running);
     until_told(&running).await;

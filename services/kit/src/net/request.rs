@@ -1,0 +1,175 @@
+//! One request: counted as in hand, its body bounded in time, its answer due by a deadline.
+use super::{
+    Limits,
+    connections::{Activity, InHand, Uploading},
+};
+use crate::problem::Problem;
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+    extract::ConnectInfo,
+};
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::{Frame, Incoming, SizeHint};
+use std::{
+    convert::Infallible,
+    future::Future as _,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tower::{Service, ServiceExt as _};
+
+/// A router whose requests are bounded; one for each connection.
+#[derive(Debug, Clone)]
+pub(super) struct Bounded {
+    router: Router,
+    limits: Arc<Limits>,
+    activity: Arc<Activity>,
+    peer: ConnectInfo<SocketAddr>,
+}
+
+impl Bounded {
+    pub(super) const fn new(
+        router: Router,
+        limits: Arc<Limits>,
+        activity: Arc<Activity>,
+        peer: ConnectInfo<SocketAddr>,
+    ) -> Self {
+        Self { router, limits, activity, peer }
+    }
+}
+
+impl Service<Request<Incoming>> for Bounded {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let in_hand = self.activity.begin();
+        let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
+        let mut request = request.map(|body| Body::new(Timed::new(body, &limits, &self.activity)));
+        request.extensions_mut().insert(self.peer);
+        let grpc = is_grpc(&request);
+        Box::pin(async move {
+            let answer = match timeout(limits.answer(), router.oneshot(request)).await {
+                Ok(Ok(answer)) => answer,
+                Err(_) => too_late(grpc),
+            };
+            Ok(answer.map(|body| Body::new(Answer { body, _in_hand: in_hand })))
+        })
+    }
+}
+
+fn is_grpc(request: &Request<Body>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.starts_with(b"application/grpc")
+}
+
+/// The last resort: services have deadlines of their own, which are shorter and tell more.
+fn too_late(grpc: bool) -> Response<Body> {
+    let problem = Problem::unavailable("request", "it took too long to answer and was given up").with_code("timeout");
+    tracing::error!("a request was not answered in time");
+    if grpc {
+        return tonic::Status::from(problem).into_http();
+    }
+    let mut answer = Response::new(Body::from(
+        serde_json::json!({
+            "type": "about:blank", "title": "Service Unavailable", "status": 503,
+            "code": problem.code, "detail": problem.message,
+        })
+        .to_string(),
+    ));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    answer
+}
+
+/// Why a body was cut off.
+#[derive(Debug, thiserror::Error)]
+enum Late {
+    #[error("the body of the request made no progress for too long")]
+    Paused,
+    #[error("the body of the request took too long in all")]
+    Whole,
+    #[error(transparent)]
+    Transport(#[from] hyper::Error),
+}
+
+/// A request's body that must come in time.
+struct Timed {
+    body: Incoming,
+    limits: Arc<Limits>,
+    end: Instant,
+    pause: Pin<Box<Sleep>>,
+    uploading: Option<Uploading>,
+}
+
+impl Timed {
+    fn new(body: Incoming, limits: &Arc<Limits>, activity: &Arc<Activity>) -> Self {
+        let now = Instant::now();
+        let end = now + limits.body();
+        let pause = Box::pin(sleep_until(end.min(now + limits.body_pause())));
+        let uploading = (!body.is_end_stream()).then(|| activity.upload());
+        Self { body, limits: Arc::clone(limits), end, pause, uploading }
+    }
+}
+
+impl HttpBody for Timed {
+    type Data = Bytes;
+    type Error = Late;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Late>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            let next = this.end.min(Instant::now() + this.limits.body_pause());
+            this.pause.as_mut().reset(next);
+            if !matches!(frame, Some(Ok(_))) || this.body.is_end_stream() {
+                this.uploading = None;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Late::from)));
+        }
+        if this.pause.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(if Instant::now() >= this.end { Late::Whole } else { Late::Paused })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer's body; the request is in hand until it is dropped.
+struct Answer {
+    body: Body,
+    _in_hand: InHand,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
