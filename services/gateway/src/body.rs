@@ -347,7 +347,8 @@ mod tests {
         let (field, value, allowed) = fault(json!({"name": "a", "years": 3, "tags": [], "yaers": 1}));
         assert_eq!((field.as_str(), value.as_str()), ("yaers", "1"));
         assert_eq!(allowed, "no field of this name: name, type, years, tags, price");
-        let inner = json!({"name": "a", "years": 3, "tags": [], "price": {"amount": "1", "currency": "USD", "sign": "-"}});
+        let inner =
+            json!({"name": "a", "years": 3, "tags": [], "price": {"amount": "1", "currency": "USD", "sign": "-"}});
         assert_eq!(fault(inner).0, "price.sign");
         let sample = Sample::read("", json!({"name": "a", "years": 3, "tags": [], "type": "x"})).unwrap();
         assert_eq!((sample.name.as_str(), sample.r#type.as_deref(), sample.years), ("a", Some("x"), 3));

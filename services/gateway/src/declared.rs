@@ -92,8 +92,7 @@ mod tests {
 
     fn code(path: &str, method: Method, uri: &str, headers: &[(header::HeaderName, &str)]) -> Result<(), String> {
         let declared = Declared::of(&crate::router::document());
-        let headers =
-            headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect::<HeaderMap>();
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect::<HeaderMap>();
         declared.check(path, &method, &uri.parse().unwrap(), &headers).map_err(|error| error.to_string())
     }
 

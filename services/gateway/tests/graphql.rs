@@ -129,7 +129,11 @@ async fn a_small_request_neither_ends_nor_freezes_the_process() {
 #[tokio::test]
 async fn variables_that_are_nested_too_deep_are_no_json_for_us() {
     let front = Front::start().await;
-    let deep = format!(r#"{{"query": "{{ __typename }}", "variables": {{"a": {}1{}}}}}"#, "[".repeat(2_000), "]".repeat(2_000));
+    let deep = format!(
+        r#"{{"query": "{{ __typename }}", "variables": {{"a": {}1{}}}}}"#,
+        "[".repeat(2_000),
+        "]".repeat(2_000)
+    );
     let answer = front.raw(Method::POST, "/graphql", deep).await;
     assert_eq!(answer.problem(400), "invalid_argument");
 }

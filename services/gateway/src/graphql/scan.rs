@@ -77,7 +77,8 @@ impl<'a> Reader<'a> {
             b'.' if rest.starts_with("...") => (3, Token::Spread),
             b'"' => (text_length(rest), Token::Other),
             byte if is_word(byte) || byte == b'-' => {
-                let length = rest.bytes().take_while(|byte| is_word(*byte) || matches!(byte, b'-' | b'+' | b'.')).count();
+                let length =
+                    rest.bytes().take_while(|byte| is_word(*byte) || matches!(byte, b'-' | b'+' | b'.')).count();
                 // Three dots end a word: `a...b` is a name and a spread.
                 let length = rest[..length].find("...").unwrap_or(length).max(1);
                 (length, Token::Name(&rest[..length]))
@@ -312,7 +313,8 @@ mod tests {
     #[test]
     fn nested_values_are_refused_before_the_parser_recurses() {
         for (open, close) in [("[", "]"), ("{a:", "}"), ("[{a:", "}]")] {
-            let document = format!("{{ dashboard(portfolioId: {}1{}) {{ x }} }}", open.repeat(1_600), close.repeat(1_600));
+            let document =
+                format!("{{ dashboard(portfolioId: {}1{}) {{ x }} }}", open.repeat(1_600), close.repeat(1_600));
             assert!(why(&document).contains("levels"), "{open}");
             let unclosed = format!("{{ dashboard(portfolioId: {}", open.repeat(1_600));
             assert!(why(&unclosed).contains("levels"), "{open}");

@@ -1,7 +1,6 @@
 //! A stream whose writes must make progress: a peer that stops reading its answer is cut off.
 use futures::future::BoxFuture;
 use std::{
-    future::Future as _,
     io::{Error, ErrorKind, IoSlice, Result},
     pin::Pin,
     task::{Context, Poll},

@@ -43,7 +43,9 @@ async fn served(limits: Limits) -> Served {
         .route("/echo", post(|body: Bytes| async move { body }))
         .route(
             "/endless",
-            get(|| async { Body::from_stream(stream::repeat(Ok::<_, std::io::Error>(Bytes::from_static(&[7; 65_536])))) }),
+            get(|| async {
+                Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[7; 65_536]))))
+            }),
         )
         .route(
             "/stream",

@@ -186,8 +186,7 @@ pub(crate) async fn start(
     let mut addresses = BTreeMap::new();
     let mut process = Unit::new("process", None);
     let limits = &global.listeners;
-    let (address, ended) =
-        ops::serve(global.ops.listen, Arc::clone(&ops), limits.clone(), process.shutdown.clone())?;
+    let (address, ended) = ops::serve(global.ops.listen, Arc::clone(&ops), limits.clone(), process.shutdown.clone())?;
     addresses.insert("ops".to_owned(), address);
     process.spawn("ops listener", async move {
         // The thread ends by itself; a sender that was dropped is a thread that ended early, and has said why.
@@ -284,13 +283,7 @@ async fn listen(
     Ok(listener)
 }
 
-fn serve_http(
-    unit: &mut Unit,
-    name: &'static str,
-    listener: TcpListener,
-    router: axum::Router,
-    limits: net::Limits,
-) {
+fn serve_http(unit: &mut Unit, name: &'static str, listener: TcpListener, router: axum::Router, limits: net::Limits) {
     let shutdown = unit.shutdown.clone();
     unit.spawn("http listener", net::serve(name, listener, router, limits, shutdown));
 }
