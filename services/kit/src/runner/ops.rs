@@ -105,9 +105,11 @@ impl Ops {
         let stores = self.stores.clone();
         let bus = Arc::clone(&self.bus);
         let asked = async move {
-            let stores = join_all(stores.iter().map(|store| async {
-                (format!("{}.store", store.service()), store.check_writable().await)
-            }));
+            let stores = join_all(
+                stores
+                    .iter()
+                    .map(|store| async { (format!("{}.store", store.service()), store.check_writable().await) }),
+            );
             let (mut outcomes, bus) = tokio::join!(stores, bus.check_writable());
             outcomes.push(("bus.store".to_owned(), bus));
             outcomes
