@@ -10,6 +10,10 @@ pub struct Config {
     pub accountable_person: String,
     /// Folder with ONNX Runtime and the encoder's files, filled by `make up`.
     pub assets: PathBuf,
+    /// An ONNX Runtime library of one's own; empty: the one in `assets`.
+    pub onnxruntime: PathBuf,
+    /// SHA-256 of that library, 64 hexadecimal digits; empty: that of the one which `make up` fetches.
+    pub onnxruntime_sha256: String,
     /// Folder with the platform's own models, registered at the first start.
     pub models: PathBuf,
     /// Folder with the texts that the chat cites.
@@ -52,6 +56,8 @@ pub struct Config {
     pub vectors: SocketAddr,
     /// URL of a Qdrant cluster; when empty the process serves the protocol itself.
     pub vectors_url: String,
+    /// Key for that cluster, which must allow writing.
+    pub vectors_api_key: String,
 }
 
 impl Default for Config {
@@ -59,6 +65,8 @@ impl Default for Config {
         Self {
             accountable_person: "Head of Investment Advice".to_owned(),
             assets: PathBuf::from(".moneta"),
+            onnxruntime: PathBuf::new(),
+            onnxruntime_sha256: String::new(),
             models: PathBuf::from("models"),
             knowledge: PathBuf::from("advisor/knowledge"),
             risk_aversion: 4.0,
@@ -79,6 +87,7 @@ impl Default for Config {
             cooldown_days: 5,
             vectors: SocketAddr::from(([127, 0, 0, 1], 0)),
             vectors_url: String::new(),
+            vectors_api_key: String::new(),
         }
     }
 }
@@ -91,10 +100,17 @@ pub struct InferenceConfig {
     pub http: SocketAddr,
     /// gRPC.
     pub grpc: SocketAddr,
+    /// Names and addresses besides loopback by which clients may know the model server, without ports; a request with any
+    /// other `Host` is refused.
+    pub hosts: Vec<String>,
 }
 
 impl Default for InferenceConfig {
     fn default() -> Self {
-        Self { http: SocketAddr::from(([127, 0, 0, 1], 8000)), grpc: SocketAddr::from(([127, 0, 0, 1], 8001)) }
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            grpc: SocketAddr::from(([127, 0, 0, 1], 8001)),
+            hosts: Vec::new(),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in the adviser.
 use crate::cycle::DecideError;
+use moneta_inference::ErrorKind;
 use moneta_kit::problem::Problem;
 
 /// Errors of the adviser.
@@ -54,6 +55,9 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// A model is not served.
+    #[error("{0}")]
+    ModelMissing(String),
     /// The market history is too short for any advice.
     #[error("no advice yet: {0}")]
     NotReady(String),
@@ -74,6 +78,16 @@ impl From<Error> for Problem {
             Error::Problem(problem) => problem,
             Error::Message(invalid) => invalid.into(),
             Error::NotReady(reason) => Self::unavailable("not_ready", reason),
+            Error::ModelMissing(reason) => Self::unavailable("model_unavailable", reason),
+            Error::Inference(source) | Error::Model(moneta_models::Error::Inference(source)) => model_problem(source),
+            Error::ModelStore(source @ moneta_model_store::Error::Qdrant { .. }) => {
+                tracing::error!(error = %source, "the vector store does not answer");
+                Self::unavailable("vector_store_unavailable", "the store of the texts does not answer; try again shortly")
+            }
+            Error::ModelStore(source) if source.is_retryable() => {
+                tracing::error!(error = %source, "the model registry does not answer");
+                Self::unavailable("model_unavailable", "the model registry does not answer; try again shortly")
+            }
             Error::Store(source) => source.into(),
             Error::Decide(source @ (DecideError::UnknownHolding { .. } | DecideError::Empty)) => {
                 Self::precondition("no_advice", source.to_string())
@@ -85,6 +99,16 @@ impl From<Error> for Problem {
             other => Self::internal(other),
         }
     }
+}
+
+/// A model that is not there, overloaded or broken is missed for a while: the supervisor loads it again, and whoever asked
+/// may ask again. Only a request that no model would take is a fault of ours.
+fn model_problem(source: moneta_inference::Error) -> Problem {
+    if source.kind() == ErrorKind::InvalidArgument {
+        return Problem::internal(source);
+    }
+    tracing::error!(error = %source, "a model does not answer");
+    Problem::unavailable("model_unavailable", "a model that this needs does not answer now; try again shortly")
 }
 
 impl From<Error> for tonic::Status {
@@ -103,7 +127,7 @@ impl From<Error> for moneta_kit::bus::HandlerError {
             Error::Service(status) => (*status).into(),
             Error::Store(source) => source.into(),
             Error::Problem(problem) => problem.into(),
-            Error::NotReady(_) => Self::unavailable(error),
+            Error::NotReady(_) | Error::ModelMissing(_) => Self::unavailable(error),
             other => Self::retryable(other),
         }
     }

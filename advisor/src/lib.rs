@@ -28,6 +28,7 @@ use moneta_kit::{
     bus::Subscription,
     client::Call,
     migrations,
+    problem::Problem,
     runner::Purpose,
     service::{Service, ServiceContext, ServiceDef, StartError},
 };
@@ -119,7 +120,7 @@ impl Advisor {
 async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
     let config: Config = ctx.config.section("advisor")?;
     let inference: InferenceConfig = ctx.config.section("inference")?;
-    let models = Models::open(&ctx, &config).await?;
+    let models = Models::open(&ctx, &config, &inference.hosts).await?;
     let (chat, vectors) = match ctx.purpose {
         Purpose::Run => {
             let (chat, vectors) = chat::Chat::open(&ctx, &config, &models).await?;
@@ -147,7 +148,30 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
             tracing::warn!(%error, "the vector store did not shut down cleanly; it recovers from its log");
         }
     };
-    Ok(Service::new()
+    let mut service = Service::new();
+    for name in moneta_models::CATALOGUE {
+        let models = models.clone();
+        service = service.ready(name, move || std::future::ready(models.check(name).map_err(Problem::from)));
+    }
+    if let Some(chat) = &advisor.chat {
+        let (embedding, vectors, knowledge) = (chat.clone(), chat.clone(), chat.clone());
+        let watched = chat.clone().watch(ctx.shutdown.clone());
+        service = service
+            .ready("embedding", move || {
+                let chat = embedding.clone();
+                async move { chat.embeds().await.map_err(Problem::from) }
+            })
+            .ready("vectors", move || {
+                let chat = vectors.clone();
+                async move { chat.reaches_vectors().await.map_err(Problem::from) }
+            })
+            .ready("knowledge", move || {
+                let chat = knowledge.clone();
+                async move { chat.knows().await.map_err(Problem::from) }
+            })
+            .task("knowledge", watched);
+    }
+    Ok(service
         .grpc(AdvisorServer::new(service::Face::new(Arc::clone(&advisor))))
         .http("inference-http", inference.http, http)
         .http("inference-grpc", inference.grpc, grpc)

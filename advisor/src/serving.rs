@@ -8,9 +8,10 @@ use crate::{
     cycle::{ForecastRow, ModelUse, settle},
 };
 use moneta_feature_pipeline::FeatureVector;
-use moneta_inference::{ModelServer, ModelSource, ModelState, ModelStatus, ServerOptions};
+use moneta_inference::{Access, ModelServer, ModelSource, ModelState, ModelStatus, ServerOptions};
 use moneta_kit::{
     entropy::{SystemClock, pause},
+    keys,
     problem::Problem,
     service::ServiceContext,
 };
@@ -39,6 +40,9 @@ const EXTERNAL: &str = "external";
 
 /// Pause before a champion that did not load is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at whether every champion is still served.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The models that are served.
 #[derive(Clone)]
@@ -96,9 +100,17 @@ pub struct TailRisk {
 impl Models {
     /// Opens the registry under the data directory, registers the platform's own models where there are none, and loads
     /// the champions.
-    pub async fn open(ctx: &ServiceContext, config: &Config) -> Result<Self> {
-        let library = config.assets.join("onnxruntime").join(format!("libonnxruntime{}", std::env::consts::DLL_SUFFIX));
+    pub async fn open(ctx: &ServiceContext, config: &Config, hosts: &[String]) -> Result<Self> {
+        let own = config.onnxruntime.as_path();
+        let fetched = || format!("onnxruntime/libonnxruntime{}", std::env::consts::DLL_SUFFIX);
+        let library =
+            if own.as_os_str().is_empty() { config.assets.join(fetched()) } else { own.to_path_buf() };
         let mut options = ServerOptions::new(library, unix_millis);
+        options.onnxruntime_sha256 = Some(config.onnxruntime_sha256.clone()).filter(|digest| !digest.is_empty());
+        let (token, path) = keys::token(&ctx.root_dir, "inference")?;
+        options.access = Access::new(Some(&token), hosts);
+        options.kept = moneta_models::CATALOGUE.iter().map(|name| (*name).to_owned()).collect();
+        tracing::info!(token = %path.display(), "the model server is read-only without the token in this file");
         options.architectures = moneta_models::architectures();
         let registry = Registry::open(ctx.root_dir.join("models"), ctx.clock.clone()).await?;
         let models = Self { server: ModelServer::new(options), registry, assets: config.assets.clone() };
@@ -149,13 +161,13 @@ impl Models {
         let champion = self.registry.resolve(&reference).await?;
         let version = champion.version.hex().to_owned();
         let served = self.server.aliases(name).get("champion").cloned();
-        if served.as_deref() == Some(version.as_str()) {
+        if served.as_deref() == Some(version.as_str()) && self.is_ready(name, &version) {
             return Ok(());
         }
         self.ensure_loaded(name, &champion.version).await?;
         self.server.set_alias(name, "champion", &version)?;
         tracing::info!(model = name, version, "champion served");
-        if let Some(old) = served {
+        if let Some(old) = served.filter(|old| *old != version) {
             self.server.unload(name, &old).await?;
         }
         Ok(())
@@ -176,6 +188,13 @@ impl Models {
                 () = shutdown.cancelled() => return,
                 revision = revisions.next() => if revision.is_none() { return },
                 () = pause(TRY_AGAIN), if behind => {}
+                // Whatever took a model away, it comes back.
+                () = pause(LOOK_AGAIN), if !behind => {
+                    if moneta_models::CATALOGUE.iter().all(|name| self.check(name).is_ok()) {
+                        continue;
+                    }
+                    tracing::error!("a model that the adviser works with is not served; loading it again");
+                }
             }
             behind = match self.follow_champions().await {
                 Ok(()) => false,
@@ -190,15 +209,15 @@ impl Models {
     /// The version of a model that answers now.
     pub fn champion(&self, name: &str) -> Result<String> {
         let champion = self.server.aliases(name).get("champion").cloned();
-        champion.ok_or_else(|| Error::NotReady(format!("no version of {name} is served")))
+        champion.ok_or_else(|| Error::ModelMissing(format!("no version of {name} is served; it is being loaded again")))
     }
 
     /// The NLU model of a version: head, and encoder behind the model server.
     pub async fn language(&self, version: &str, timeout: Duration) -> Result<Language> {
         let folder = self.registry.checkout(&version_id(version)?).await?;
         let manifest = ModelManifest::load(&folder)?;
-        let tokenizer = manifest.path_of(FileRole::Tokenizer, &folder, &folder.join(EXTERNAL))?;
-        let tokenizer = SentenceTokenizer::from_file(&tokenizer)?;
+        let tokenizer = manifest.bytes_of(FileRole::Tokenizer, &folder, &folder.join(EXTERNAL))?;
+        let tokenizer = SentenceTokenizer::open(&tokenizer)?;
         let weights = manifest.external.iter().find(|file| file.role == FileRole::Weights);
         Ok(Language {
             version: version.to_owned(),
@@ -215,15 +234,29 @@ impl Models {
 
     async fn ensure_loaded(&self, name: &str, version: &VersionId) -> Result<()> {
         let text = version.hex().to_owned();
-        // The server also lists versions that it no longer serves; those are loaded again.
-        let ready =
-            |status: &ModelStatus| status.model == name && status.version == text && status.state == ModelState::Ready;
-        if self.server.models().iter().any(ready) {
+        if self.is_ready(name, &text) {
             return Ok(());
         }
         let folder = self.registry.checkout(version).await?;
         let source = self.source(&folder, version)?;
         Ok(self.server.load(name, &text, source).await?)
+    }
+
+    /// The server also lists versions that it no longer serves; those are loaded again.
+    fn is_ready(&self, name: &str, version: &str) -> bool {
+        let ready = |status: &ModelStatus| {
+            status.model == name && status.version == version && status.state == ModelState::Ready
+        };
+        self.server.models().iter().any(ready)
+    }
+
+    /// Whether a model takes requests now; the error says which does not.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let champion = self.champion(name)?;
+        if self.is_ready(name, &champion) {
+            return Ok(());
+        }
+        Err(Error::ModelMissing(format!("the champion of {name} is not loaded; it is being loaded again")))
     }
 
     fn source(&self, folder: &Path, version: &VersionId) -> Result<ModelSource> {

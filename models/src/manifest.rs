@@ -270,12 +270,12 @@ impl ModelManifest {
     /// What the model server loads: `folder` holds the model's files, `assets` the fetched ones; `digest` names the
     /// version's bytes (64 hex digits).
     pub fn source(&self, folder: &Path, assets: &Path, digest: &str) -> Result<ModelSource> {
-        let model = ModelBytes::File(self.path_of(FileRole::Weights, folder, assets)?);
+        let model = self.bytes_of(FileRole::Weights, folder, assets)?;
         let backend = match (self.backend, &self.architecture) {
             (BackendKind::Onnx, _) => BackendSource::Onnx { model },
             (BackendKind::Candle, Some(architecture)) => BackendSource::Candle {
                 architecture: architecture.clone(),
-                config: read_json(&self.path_of(FileRole::Config, folder, assets)?)?,
+                config: read_json(&self.bytes_of(FileRole::Config, folder, assets)?)?,
                 weights: model,
             },
             (BackendKind::Candle, None) => return Err(Error::format(FILE, "a candle model needs an architecture")),
@@ -296,12 +296,32 @@ impl ModelManifest {
 
     /// The first file of a role, committed or fetched.
     pub fn path_of(&self, role: FileRole, folder: &Path, assets: &Path) -> Result<PathBuf> {
-        let find = |files: &[ModelFile], root: &Path| {
-            files.iter().find(|file| file.role == role).map(|file| root.join(&file.path))
-        };
-        find(&self.files, folder)
-            .or_else(|| find(&self.external, assets))
-            .ok_or_else(|| Error::format(FILE, format!("model {} names no {role:?} file", self.name)))
+        Ok(self.find(&format!("{role:?}"), folder, assets, |file| file.role == role)?.0)
+    }
+
+    /// The first file of a role, committed or fetched, whose bytes are checked against the manifest when they are read.
+    pub fn bytes_of(&self, role: FileRole, folder: &Path, assets: &Path) -> Result<ModelBytes> {
+        let (path, sha256) = self.find(&format!("{role:?}"), folder, assets, |file| file.role == role)?;
+        Ok(pinned(path, sha256))
+    }
+
+    /// A committed file by its path in the folder, checked in the same way.
+    pub fn file(&self, name: &str, folder: &Path) -> Result<ModelBytes> {
+        let (path, sha256) = self.find(name, folder, folder, |file| file.path == name)?;
+        Ok(pinned(path, sha256))
+    }
+
+    fn find(
+        &self,
+        what: &str,
+        folder: &Path,
+        assets: &Path,
+        wanted: impl Fn(&ModelFile) -> bool,
+    ) -> Result<(PathBuf, Option<String>)> {
+        let committed = self.files.iter().map(|file| (file, folder));
+        let mut files = committed.chain(self.external.iter().map(|file| (file, assets)));
+        let found = files.find(|(file, _)| wanted(file)).map(|(file, root)| (root.join(&file.path), file.sha256.clone()));
+        found.ok_or_else(|| Error::format(FILE, format!("model {} names no {what} file", self.name)))
     }
 }
 
@@ -335,9 +355,15 @@ impl Gate {
     }
 }
 
-fn read_json(path: &Path) -> Result<serde_json::Value> {
-    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
-    serde_json::from_str(&text).map_err(|error| Error::format(path.display().to_string(), error))
+fn pinned(path: PathBuf, sha256: Option<String>) -> ModelBytes {
+    match sha256 {
+        Some(sha256) => ModelBytes::Pinned { path, sha256 },
+        None => ModelBytes::File(path),
+    }
+}
+
+fn read_json(file: &ModelBytes) -> Result<serde_json::Value> {
+    serde_json::from_slice(&file.read()?).map_err(|error| Error::format(format!("{file:?}"), error))
 }
 
 fn require(holds: bool, reason: impl FnOnce() -> String) -> Result<()> {
@@ -421,5 +447,8 @@ mod tests {
         std::fs::write(&weights, b"changed").unwrap();
         let error = manifest.verify_files(folder.path()).unwrap_err().to_string();
         assert!(error.contains("weights/risk.onnx") && error.contains("e3b0c442"), "{error}");
+        let loaded = manifest.bytes_of(FileRole::Weights, folder.path(), folder.path()).unwrap();
+        let error = loaded.read().unwrap_err().to_string();
+        assert!(error.contains("risk.onnx") && error.contains("e3b0c442"), "{error}");
     }
 }

@@ -46,6 +46,20 @@ pub enum Error {
         /// What is allowed.
         allowed: String,
     },
+    /// A request is larger than is read.
+    #[error("{what} has more than {limit} bytes, which is the limit")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The platform itself works with the model, so no client may take it away.
+    #[error("model '{model}' is used by the platform itself and is not unloaded at a client's request")]
+    InUse {
+        /// The model.
+        model: String,
+    },
     /// A result has no output of that name.
     #[error("output '{output}' is not among: {known}")]
     OutputNotFound {
@@ -116,6 +130,29 @@ pub enum Error {
     OnnxRuntimeMissing {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// The file is not the library that was pinned: cut off, changed, or another one.
+    #[error(
+        "ONNX Runtime at {} is not the expected library (sha256 {found}, expected {expected}): run `make up` to fetch the pinned one, or name your own with its digest (advisor.onnxruntime, advisor.onnxruntime_sha256)",
+        path.display()
+    )]
+    OnnxRuntimeChanged {
+        /// The file.
+        path: PathBuf,
+        /// Digest of what is there.
+        found: String,
+        /// Digest of what should be there.
+        expected: String,
+    },
+    /// A model's file has other bytes than were registered.
+    #[error("{} has sha256 {found}, expected {expected}: it was changed or cut off; `make up` fetches what is fetched", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Digest of what is there.
+        found: String,
+        /// Digest of what should be there.
+        expected: String,
     },
     /// The file is there, but is no usable ONNX Runtime library.
     #[error("ONNX Runtime at {} cannot be used, run `make up` to fetch the pinned one: {source}", path.display())]
@@ -206,6 +243,8 @@ pub enum Error {
 pub enum ErrorKind {
     /// The request is wrong and stays wrong.
     InvalidArgument,
+    /// The request is larger than is read.
+    TooLarge,
     /// There is no such model, version or alias.
     NotFound,
     /// The request contradicts what is loaded.
@@ -240,13 +279,16 @@ impl Error {
             | Error::InvalidField { .. }
             | Error::OutputNotFound { .. } => ErrorKind::InvalidArgument,
             Error::ModelNotFound { .. } | Error::VersionNotFound { .. } => ErrorKind::NotFound,
-            Error::VersionConflict { .. } | Error::AliasInUse { .. } => ErrorKind::Conflict,
+            Error::TooLarge { .. } => ErrorKind::TooLarge,
+            Error::VersionConflict { .. } | Error::AliasInUse { .. } | Error::InUse { .. } => ErrorKind::Conflict,
             Error::Overloaded { .. } | Error::ShuttingDown => ErrorKind::Unavailable,
             Error::DeadlineExceeded { .. } => ErrorKind::DeadlineExceeded,
             Error::Unsupported { .. } => ErrorKind::Unimplemented,
             Error::Execution { source, .. } => source.kind(),
             Error::OnnxRuntimeMissing { .. }
+            | Error::OnnxRuntimeChanged { .. }
             | Error::OnnxRuntimeUnusable { .. }
+            | Error::Changed { .. }
             | Error::OnnxRuntimeConflict { .. }
             | Error::UnknownArchitecture { .. }
             | Error::Read { .. }

@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod assets;
 mod backend;
 mod catalog;
 mod data_type;
@@ -28,11 +29,12 @@ pub use candle_core;
 pub use candle_nn;
 pub use ort;
 
+pub use assets::{pinned_digest, sha256};
 pub use backend::{Backend, BackendFactory, CandleArchitecture, CandleInputs, CandleModule, OnnxRuntime, open_backend};
 pub use catalog::{CHAMPION, ModelState, ModelStatus};
 pub use data_type::{DataType, Element, TensorData};
 pub use error::{Error, ErrorKind, Result};
-pub use protocol::{grpc_routes, http_router, proto, serve};
+pub use protocol::{Access, grpc_routes, http_router, proto, serve};
 pub use repository::{ModelRepository, RepositoryModel, RepositoryVersion};
 pub use server::{InferRequest, Inference, ModelServer, ServerOptions};
 pub use signature::{Signature, TensorSpec};

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    CandleArchitecture, Error, ModelRepository, ModelSource, ModelState, ModelStatus, NamedTensor, Result, Tensor,
+    Access, CandleArchitecture, Error, ModelRepository, ModelSource, ModelState, ModelStatus, NamedTensor, Result, Tensor,
     backend,
     catalog::Catalog,
     model::LoadedModel,
@@ -27,6 +27,9 @@ use crate::{
 pub struct ServerOptions {
     /// The ONNX Runtime library; opened when the first ONNX model is loaded.
     pub onnxruntime: PathBuf,
+    /// SHA-256 of an ONNX Runtime library of the operator's own, lower-case hex. None: the one that `make up` fetches, whose
+    /// digest is compiled in.
+    pub onnxruntime_sha256: Option<String>,
     /// The candle networks that models may name.
     pub architectures: Vec<CandleArchitecture>,
     /// Where models come from when a client of the protocol asks to load one. None: such requests are answered as not
@@ -34,8 +37,15 @@ pub struct ServerOptions {
     pub repository: Option<Arc<dyn ModelRepository>>,
     /// Wall clock in milliseconds since the Unix epoch, for the statistics' time of the last inference.
     pub unix_millis: fn() -> u64,
+    /// Models that no client of the protocol may unload or replace, token or not: whoever holds the server works with them.
+    pub kept: Vec<String>,
+    /// What the protocol's listeners demand of a request.
+    pub access: Access,
     /// Most bytes of a request over HTTP or gRPC, after decompression. Default 64 MiB.
     pub max_request_bytes: usize,
+    /// Most bytes of the JSON of a request, after decompression: read into memory it takes many times as much, where binary
+    /// tensors take what they are. Default 16 MiB.
+    pub max_json_bytes: usize,
 }
 
 impl ServerOptions {
@@ -43,10 +53,14 @@ impl ServerOptions {
     pub fn new(onnxruntime: impl Into<PathBuf>, unix_millis: fn() -> u64) -> Self {
         ServerOptions {
             onnxruntime: onnxruntime.into(),
+            onnxruntime_sha256: None,
             architectures: Vec::new(),
             repository: None,
             unix_millis,
+            kept: Vec::new(),
+            access: Access::default(),
             max_request_bytes: 64 << 20,
+            max_json_bytes: 16 << 20,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What is loaded: a model's bytes, the backend that runs them, its signature and how it is served.
 
-use std::{borrow::Cow, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, path::{Path, PathBuf}, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{BackendFactory, Error, NamedTensor, Result, Signature, signature::invalid};
+use crate::{BackendFactory, Error, NamedTensor, Result, Signature, sha256, signature::invalid};
 
 /// The bytes of one file of a model. A file is read when an instance is built and is not kept in memory afterwards.
 #[derive(Clone)]
@@ -13,28 +13,45 @@ pub enum ModelBytes {
     Memory(Arc<[u8]>),
     /// A file on disk.
     File(PathBuf),
+    /// A file on disk whose bytes are checked each time they are read, so that what runs is what was registered.
+    Pinned {
+        /// The file.
+        path: PathBuf,
+        /// SHA-256 of its bytes, lower-case hex.
+        sha256: String,
+    },
 }
 
 impl ModelBytes {
     /// The bytes.
     ///
     /// # Errors
-    /// [`Error::Read`] naming the file.
-    pub(crate) fn read(&self) -> Result<Cow<'_, [u8]>> {
+    /// [`Error::Read`] and [`Error::Changed`], naming the file.
+    pub fn read(&self) -> Result<Cow<'_, [u8]>> {
         match self {
             ModelBytes::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
-            ModelBytes::File(path) => {
-                std::fs::read(path).map(Cow::Owned).map_err(|source| Error::Read { path: path.clone(), source })
+            ModelBytes::File(path) => read(path).map(Cow::Owned),
+            ModelBytes::Pinned { path, sha256: expected } => {
+                let bytes = read(path)?;
+                let found = sha256(&bytes);
+                if found == *expected {
+                    return Ok(Cow::Owned(bytes));
+                }
+                Err(Error::Changed { path: path.clone(), found, expected: expected.clone() })
             }
         }
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
 impl fmt::Debug for ModelBytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ModelBytes::Memory(bytes) => write!(formatter, "{} bytes", bytes.len()),
-            ModelBytes::File(path) => write!(formatter, "{}", path.display()),
+            ModelBytes::File(path) | ModelBytes::Pinned { path, .. } => write!(formatter, "{}", path.display()),
         }
     }
 }

@@ -9,15 +9,18 @@ use crate::{
     serving::{self, Language},
 };
 use answers::{Reply, Turn};
-use knowledge::{Article, Hit, Knowledge};
+use async_trait::async_trait;
+use knowledge::{Article, Embed, Hit, Knowledge, Place};
 use moneta_contracts::{advisor as pb, events::ConversationTurned};
 use moneta_kit::{
     client::Call,
+    entropy::pause,
+    keys,
     problem::{Problem, parse},
     service::ServiceContext,
 };
 use moneta_model_store::vectors::{Serving, VectorServer};
-use moneta_models::nlu::{self, Intent};
+use moneta_models::nlu::{self, Intent, ServedEncoder};
 use moneta_types::{Cause, MessageId, UserId};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::RwLock;
@@ -30,12 +33,18 @@ const LONGEST: usize = 2_000;
 /// Longest wait for the sentence encoder.
 const ENCODER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pause between two looks at the texts in the vector store.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Pause after a look that failed.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 /// What the chat understands with and knows.
 #[derive(Clone)]
 pub struct Chat {
     mind: Arc<RwLock<Arc<Mind>>>,
     articles: Arc<Vec<Article>>,
-    vectors_url: String,
+    place: Place,
 }
 
 /// The NLU model of one version, and the texts as its encoder embeds them.
@@ -54,16 +63,20 @@ impl Chat {
     /// Opens the encoder, the intent head and the vector store, and indexes the texts. The vector store's server, where
     /// the process serves it itself, is the caller's to shut down.
     pub async fn open(ctx: &ServiceContext, config: &Config, models: &Models) -> Result<(Self, Option<Serving>)> {
-        let (vectors_url, vectors) = if config.vectors_url.is_empty() {
-            let server = VectorServer::open(ctx.root_dir.join("vectors")).await?;
+        let seal = ctx.keys.authenticator("knowledge");
+        let (place, vectors) = if config.vectors_url.is_empty() {
+            let (read_key, path) = keys::token(&ctx.root_dir, "vectors")?;
+            let server = VectorServer::open(ctx.root_dir.join("vectors"), Some(&read_key)).await?;
             let serving = server.serve(config.vectors).await?;
-            (serving.url(), Some(serving))
+            tracing::info!(address = %serving.address(), key = %path.display(), "the vector store is read with this key");
+            (Place { url: serving.url(), key: Some(server.write_key().to_owned()), seal }, Some(serving))
         } else {
-            (config.vectors_url.clone(), None)
+            let key = Some(config.vectors_api_key.clone()).filter(|key| !key.is_empty());
+            (Place { url: config.vectors_url.clone(), key, seal }, None)
         };
         let articles = Arc::new(knowledge::read(&config.knowledge)?);
-        let mind = Mind::open(models, &models.champion(serving::NLU)?, &vectors_url, &articles).await?;
-        Ok((Self { mind: Arc::new(RwLock::new(Arc::new(mind))), articles, vectors_url }, vectors))
+        let mind = Mind::open(models, &models.champion(serving::NLU)?, &place, &articles).await?;
+        Ok((Self { mind: Arc::new(RwLock::new(Arc::new(mind))), articles, place }, vectors))
     }
 
     /// What a text means, and its embedding. Encoder, head and texts always are of one version: after a promotion the
@@ -77,10 +90,54 @@ impl Chat {
             }
             let mut present = self.mind.write().await;
             if present.language.version != served.version {
-                *present = Arc::new(Mind::open(models, &served.version, &self.vectors_url, &self.articles).await?);
+                *present = Arc::new(Mind::open(models, &served.version, &self.place, &self.articles).await?);
             }
         }
         Err(Error::NotReady("the language model is being replaced".to_owned()))
+    }
+
+    /// Whether the language model takes texts: it is loaded in the version that the chat's head is of, and answers.
+    pub(crate) async fn embeds(&self) -> Result<()> {
+        let mind = Arc::clone(&*self.mind.read().await);
+        mind.language.encoder.embed("are you there").await?;
+        Ok(())
+    }
+
+    /// Whether the vector store answers.
+    pub(crate) async fn reaches_vectors(&self) -> Result<()> {
+        let mind = Arc::clone(&*self.mind.read().await);
+        mind.knowledge.reach().await
+    }
+
+    /// Whether every text is in the vector store as it was indexed.
+    pub(crate) async fn knows(&self) -> Result<()> {
+        let mind = Arc::clone(&*self.mind.read().await);
+        let faults = mind.knowledge.check().await?;
+        if faults.is_empty() { Ok(()) } else { Err(Problem::unavailable("knowledge_altered", faults.to_string()).into()) }
+    }
+
+    /// Looks after the texts until the process stops: what was altered, lost or slipped in is mended.
+    pub(crate) async fn watch(self, shutdown: tokio_util::sync::CancellationToken) {
+        loop {
+            let mind = Arc::clone(&*self.mind.read().await);
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = mind.knowledge.doubted() => {}
+                () = pause(LOOK_AGAIN) => {}
+            }
+            match mind.knowledge.repair().await {
+                Ok(faults) if faults.is_empty() => {}
+                Ok(faults) => tracing::error!(%faults, "the knowledge was not as it was indexed"),
+                Err(error) => {
+                    tracing::error!(%error, "the texts in the vector store could not be checked");
+                    // A doubt that remains must not become a busy loop.
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = pause(TRY_AGAIN) => {}
+                    }
+                }
+            }
+        }
     }
 
     /// The texts nearest to an embedding, best first.
@@ -91,10 +148,28 @@ impl Chat {
 }
 
 impl Mind {
-    async fn open(models: &Models, version: &str, vectors: &str, articles: &[Article]) -> Result<Self> {
+    async fn open(models: &Models, version: &str, place: &Place, articles: &[Article]) -> Result<Self> {
         let language = models.language(version, ENCODER_TIMEOUT).await?;
-        let knowledge = Knowledge::open(vectors, articles, &language.encoder, &language.encoder_digest).await?;
+        let (encoder, digest) = (language.encoder.clone(), language.encoder_digest.clone());
+        let knowledge = Knowledge::open(place, articles, Arc::new(Sentences { encoder, digest })).await?;
         Ok(Self { language, knowledge })
+    }
+}
+
+/// The sentence encoder behind the model server, as the knowledge wants it.
+struct Sentences {
+    encoder: ServedEncoder,
+    digest: String,
+}
+
+#[async_trait]
+impl Embed for Sentences {
+    async fn embed(&self, text: &str) -> Result<Vec<f32>> {
+        Ok(self.encoder.embed(text).await?.embedding.to_vec())
+    }
+
+    fn encoder(&self) -> &str {
+        &self.digest
     }
 }
 

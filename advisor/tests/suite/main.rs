@@ -4,6 +4,7 @@
 
 mod agent;
 mod approval;
+mod attacks;
 mod chat;
 mod chat_answers;
 mod decisions;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use qdrant_client::qdrant::{
-    CountPointsBuilder, CreateCollectionBuilder, DeletePointsBuilder, Distance, Filter, GetPointsBuilder, PointId,
+    Condition, CountPointsBuilder, CreateCollectionBuilder, DeletePointsBuilder, Distance, Filter, GetPointsBuilder, PointId,
     PointStruct, PointsIdsList, QueryPointsBuilder, ScrollPointsBuilder, UpsertPointsBuilder, Value,
-    VectorParamsBuilder, point_id::PointIdOptions, vectors_config::Config,
+    VectorParamsBuilder, point_id::PointIdOptions, vector_output::Vector, vectors_config::Config,
 };
 use qdrant_client::{Payload, Qdrant};
 use serde_json::Map;
@@ -56,13 +56,13 @@ impl std::fmt::Debug for VectorIndex {
 }
 
 impl VectorIndex {
-    /// Connects to the Qdrant at `url` and makes sure that `collection` exists with `dimension` and cosine distance.
+    /// Connects to the Qdrant at `url`, showing `key` with every call where there is one, and makes sure that `collection` exists with `dimension` and cosine distance.
     ///
     /// # Errors
     /// [`Error::Qdrant`] when the server cannot be reached; [`Error::CollectionMismatch`] when a collection of that name
     /// holds something else.
-    pub async fn connect(url: &str, collection: &str, dimension: usize) -> Result<Self> {
-        let builder = Qdrant::from_url(url).timeout(CALL_TIMEOUT).skip_compatibility_check();
+    pub async fn connect(url: &str, key: Option<&str>, collection: &str, dimension: usize) -> Result<Self> {
+        let builder = Qdrant::from_url(url).timeout(CALL_TIMEOUT).skip_compatibility_check().api_key(key);
         let client = builder.build().map_err(|source| Error::qdrant("connecting to", collection, source))?;
         let index = Self { client, collection: collection.to_owned(), dimension };
         index.ensure().await?;
@@ -143,6 +143,25 @@ impl VectorIndex {
         response.result.into_iter().map(|point| self.hit(point.id, 1.0, point.payload)).collect()
     }
 
+    /// The documents of these ids that exist, with the vectors as they are stored: scaled to length 1.
+    ///
+    /// # Errors
+    /// [`Error::Qdrant`].
+    pub async fn documents(&self, ids: &[Uuid]) -> Result<Vec<VectorDocument>> {
+        let ids: Vec<PointId> = ids.iter().copied().map(point_id).collect();
+        let request = GetPointsBuilder::new(&self.collection, ids).with_payload(true).with_vectors(true);
+        let response = self.client.get_points(request).await.map_err(|source| self.failed("reading", source))?;
+        response
+            .result
+            .into_iter()
+            .map(|point| {
+                let hit = self.hit(point.id, 1.0, point.payload)?;
+                let vector = point.vectors.and_then(|vectors| vectors.get_vector()).map(vector_of).unwrap_or_default();
+                Ok(VectorDocument { id: hit.id, vector, payload: hit.payload })
+            })
+            .collect()
+    }
+
     /// The ids of all documents, in id order.
     ///
     /// # Errors
@@ -173,6 +192,17 @@ impl VectorIndex {
     pub async fn delete(&self, ids: &[Uuid]) -> Result<()> {
         let ids: Vec<PointId> = ids.iter().copied().map(point_id).collect();
         let request = DeletePointsBuilder::new(&self.collection).points(PointsIdsList { ids }).wait(true);
+        self.client.delete_points(request).await.map_err(|source| self.failed("deleting from", source))?;
+        Ok(())
+    }
+
+    /// Removes everything but these documents, points that are no documents of ours included.
+    ///
+    /// # Errors
+    /// [`Error::Qdrant`].
+    pub async fn keep_only(&self, ids: &[Uuid]) -> Result<()> {
+        let others = Filter::must_not([Condition::has_id(ids.iter().copied().map(point_id))]);
+        let request = DeletePointsBuilder::new(&self.collection).points(others).wait(true);
         self.client.delete_points(request).await.map_err(|source| self.failed("deleting from", source))?;
         Ok(())
     }
@@ -231,6 +261,13 @@ impl VectorIndex {
             _ => None,
         }
         .ok_or_else(|| Error::ForeignPoint { collection: self.collection.clone(), id: format!("{options:?}") })
+    }
+}
+
+fn vector_of(vector: Vector) -> Vec<f32> {
+    match vector {
+        Vector::Dense(dense) => dense.data,
+        Vector::Sparse(_) | Vector::MultiDense(_) => Vec::new(),
     }
 }
 

@@ -7,9 +7,12 @@
 //! **Durability.** The engine replays nothing on load: what survives a kill is what was flushed. So every write is
 //! flushed before it is answered, and a write that was answered is never lost.
 //!
+//! **Access.** Every call shows a key: the read key, or the write key that only the process which opened the store has.
+//!
 //! **Scope.** Dense vectors (named or not), the payload operations, filters, scroll, count, search and nearest-neighbour
 //! query. Whatever else Qdrant can do is answered UNIMPLEMENTED with the name of the method or field, never ignored.
 
+mod access;
 mod collections;
 mod convert;
 mod filter;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use qdrant_client::qdrant::collections_server::CollectionsServer;
 use qdrant_client::qdrant::points_server::PointsServer;
 use qdrant_client::qdrant::qdrant_server::{Qdrant, QdrantServer};
@@ -16,6 +17,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::access::{Keys, guard};
 use super::collections::CollectionsService;
 use super::points::PointsService;
 use super::store::Store;
@@ -27,23 +29,39 @@ const PROTOCOL_VERSION: &str = "1.19.0";
 const MESSAGE_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 
 /// The embedded vector store. Cloning gives another handle on the same store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VectorServer {
     store: Arc<Store>,
+    keys: Keys,
+    write_key: Arc<str>,
+}
+
+impl std::fmt::Debug for VectorServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VectorServer").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl VectorServer {
-    /// Opens the store under `directory`, creating it when it is absent.
+    /// Opens the store under `directory`, creating it when it is absent. Clients that show `read_key` may read it; who may
+    /// write is [`VectorServer::write_key`]'s to say.
     ///
     /// # Errors
     /// [`Error::VectorStoreInUse`] when another process (or another handle in this one) has it open, and errors of the
     /// file system or the engine that name the path or collection.
-    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self> {
+    pub async fn open(directory: impl Into<PathBuf>, read_key: Option<&str>) -> Result<Self> {
         let directory = directory.into();
         let opening = tokio::task::spawn_blocking(move || Store::open(&directory));
         let store =
             opening.await.map_err(|source| Error::Interrupted { what: "opening the vector store", source })??;
-        Ok(Self { store: Arc::new(store) })
+        let (keys, write_key) = Keys::new(read_key);
+        Ok(Self { store: Arc::new(store), keys, write_key: write_key.into() })
+    }
+
+    /// The key that may write, new with every opening: hand it to the platform's own code and to nobody else.
+    #[must_use]
+    pub fn write_key(&self) -> &str {
+        &self.write_key
     }
 
     /// The collections, points and health services, to be mounted beside others.
@@ -53,7 +71,8 @@ impl VectorServer {
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         let points = PointsServer::new(PointsService { store: Arc::clone(&self.store) })
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        Routes::new(collections).add_service(points).add_service(QdrantServer::new(HealthService))
+        let routes = Routes::new(collections).add_service(points).add_service(QdrantServer::new(HealthService));
+        routes.into_axum_router().layer(from_fn_with_state(self.keys.clone(), guard)).into()
     }
 
     /// Serves on `address` (port 0 asks the system for one) until [`Serving::shutdown`].

@@ -55,9 +55,9 @@ fn child_process() {
                 }
             }
             "index" => {
-                let server = VectorServer::open(folder.join("vectors")).await.unwrap();
+                let server = VectorServer::open(folder.join("vectors"), None).await.unwrap();
                 let serving = server.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-                let index = VectorIndex::connect(&serving.url(), "crash", 3).await.unwrap();
+                let index = VectorIndex::connect(&serving.url(), Some(server.write_key()), "crash", 3).await.unwrap();
                 let first = index.count(None).await.unwrap();
                 for n in u128::from(first)..10_000 {
                     index.upsert(vec![document(n)]).await.unwrap();
@@ -121,9 +121,9 @@ async fn a_killed_vector_server_loses_no_acknowledged_point() {
     let mut acknowledged = BTreeSet::new();
     for round in 1..=5_usize {
         acknowledged.extend(run_and_kill("index", folder.path(), round * 3));
-        let server = VectorServer::open(folder.path().join("vectors")).await.unwrap();
+        let server = VectorServer::open(folder.path().join("vectors"), None).await.unwrap();
         let serving = server.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let index = VectorIndex::connect(&serving.url(), "crash", 3).await.unwrap();
+        let index = VectorIndex::connect(&serving.url(), Some(server.write_key()), "crash", 3).await.unwrap();
         let present: BTreeSet<String> =
             index.ids().await.unwrap().into_iter().map(|id| id.as_u128().to_string()).collect();
         assert!(present.is_superset(&acknowledged), "{present:?} lacks some of {acknowledged:?}");

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 use tonic::Code;
 use uuid::Uuid;
 
+const READ_KEY: &str = "a key for looking inside";
+
 struct Stage {
     client: Qdrant,
     serving: Serving,
@@ -26,9 +28,9 @@ struct Stage {
 }
 
 async fn start(folder: TempDir) -> Stage {
-    let server = VectorServer::open(folder.path()).await.unwrap();
+    let server = VectorServer::open(folder.path(), Some(READ_KEY)).await.unwrap();
     let serving = server.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let client = Qdrant::from_url(&serving.url()).skip_compatibility_check().build().unwrap();
+    let client = Qdrant::from_url(&serving.url()).api_key(server.write_key()).skip_compatibility_check().build().unwrap();
     Stage { folder, server, serving, client }
 }
 
@@ -329,7 +331,7 @@ async fn data_survives_a_restart_and_goes_on_being_writable() {
 #[tokio::test]
 async fn a_second_process_is_kept_out_of_the_store() {
     let stage = Stage::new().await;
-    let second = VectorServer::open(stage.folder.path()).await;
+    let second = VectorServer::open(stage.folder.path(), None).await;
     assert!(matches!(second, Err(Error::VectorStoreInUse { .. })), "{second:?}");
 }
 
@@ -362,7 +364,7 @@ async fn concurrent_writers_and_readers_do_not_disturb_each_other() {
 #[tokio::test]
 async fn the_index_helper_replaces_finds_filters_and_removes_documents() {
     let stage = Stage::new().await;
-    let index = VectorIndex::connect(&stage.serving.url(), "knowledge", 3).await.unwrap();
+    let index = VectorIndex::connect(&stage.serving.url(), Some(stage.server.write_key()), "knowledge", 3).await.unwrap();
     index.ready().await.unwrap();
     let document = |n: u128, vector: [f32; 3], topic: &str| VectorDocument {
         id: Uuid::from_u128(n),
@@ -388,6 +390,42 @@ async fn the_index_helper_replaces_finds_filters_and_removes_documents() {
 
     let wrong = index.search(vec![1.0], 5, None).await;
     assert!(matches!(wrong, Err(Error::WrongDimension { expected: 3, found: 1, .. })));
-    let other = VectorIndex::connect(&stage.serving.url(), "knowledge", 4).await;
+    let other = VectorIndex::connect(&stage.serving.url(), Some(stage.server.write_key()), "knowledge", 4).await;
     assert!(matches!(other, Err(Error::CollectionMismatch { .. })));
+}
+
+/// A program of the same machine that reaches the port: without a key, with a wrong one, or with the one for reading.
+#[tokio::test]
+async fn only_the_write_key_changes_anything_and_without_a_key_nothing_is_answered() {
+    let stage = Stage::with_funds().await;
+    let client = |key: Option<&str>| {
+        Qdrant::from_url(&stage.serving.url()).api_key(key).skip_compatibility_check().build().unwrap()
+    };
+    let forged = || {
+        let payload = json!({"kind": "equity", "text": "send your money to the account below"});
+        UpsertPointsBuilder::new("funds", vec![point(1, [1.0, 0.0, 0.0], payload)]).wait(true)
+    };
+    for key in [None, Some(""), Some("wrong"), Some("a key for looking insid")] {
+        let stranger = client(key);
+        assert_eq!(code(stranger.upsert_points(forged()).await).0, Code::Unauthenticated, "{key:?}");
+        assert_eq!(code(stranger.count(CountPointsBuilder::new("funds")).await).0, Code::Unauthenticated, "{key:?}");
+        assert_eq!(code(stranger.list_collections().await).0, Code::Unauthenticated, "{key:?}");
+        assert_eq!(code(stranger.health_check().await).0, Code::Unauthenticated, "{key:?}");
+    }
+    let reader = client(Some(READ_KEY));
+    assert_eq!(reader.count(CountPointsBuilder::new("funds")).await.unwrap().result.unwrap().count, 4);
+    let ids = PointsIdsList { ids: vec![1.into()] };
+    let mut overwritten = Payload::new();
+    overwritten.insert("text", "send your money to the account below");
+    assert_eq!(code(reader.upsert_points(forged()).await).0, Code::PermissionDenied);
+    let set = SetPayloadPointsBuilder::new("funds", overwritten).points_selector(ids.clone());
+    assert_eq!(code(reader.set_payload(set).await).0, Code::PermissionDenied);
+    let delete = DeletePointsBuilder::new("funds").points(ids);
+    assert_eq!(code(reader.delete_points(delete).await).0, Code::PermissionDenied);
+    assert_eq!(code(reader.delete_collection("funds").await).0, Code::PermissionDenied);
+    let vectors = VectorParamsBuilder::new(3, Distance::Cosine);
+    let create = CreateCollectionBuilder::new("other").vectors_config(vectors);
+    assert_eq!(code(reader.create_collection(create).await).0, Code::PermissionDenied);
+    let kept = stage.client.get_points(GetPointsBuilder::new("funds", vec![1.into()]).with_payload(true)).await.unwrap();
+    assert!(!kept.result[0].payload.contains_key("text"));
 }

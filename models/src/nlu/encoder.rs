@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use moneta_inference::{Backend, ModelServer, NamedTensor, ServerOptions, ServingConfig, Tensor, open_backend};
+use moneta_inference::{Backend, ModelBytes, ModelServer, NamedTensor, ServerOptions, ServingConfig, Tensor, open_backend};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::manifest::FileRole;
@@ -43,10 +43,22 @@ impl SentenceTokenizer {
     /// # Errors
     /// A missing file (the message names `make fetch`) or one that is not a tokenizer.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::format(&name, format!("{error}; run `make fetch` to get the encoder's files")))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| Error::format(&name, error))?;
+        Self::open(&ModelBytes::File(path.to_owned()))
+    }
+
+    /// Reads `tokenizer.json`, checking its bytes where they are pinned.
+    ///
+    /// # Errors
+    /// As [`SentenceTokenizer::from_file`], and bytes other than the pinned ones.
+    pub fn open(file: &ModelBytes) -> Result<Self> {
+        let name = format!("{file:?}");
+        let bytes = file.read().map_err(|error| match error {
+            moneta_inference::Error::Read { source, .. } => {
+                Error::format(&name, format!("{source}; run `make fetch` to get the encoder's files"))
+            }
+            other => other.into(),
+        })?;
+        let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| Error::format(&name, error))?;
         let truncation = TruncationParams { max_length: MAX_TOKENS, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(|error| Error::format(&name, error))?;
         tokenizer.with_padding(None);
@@ -136,7 +148,7 @@ impl BackendEncoder {
     /// Missing files (the message names `make fetch`) and whatever ONNX Runtime refuses.
     pub fn open(folder: &Path, assets: &Path, options: &ServerOptions) -> Result<Self> {
         let manifest = ModelManifest::load(folder)?;
-        let tokenizer = SentenceTokenizer::from_file(&manifest.path_of(FileRole::Tokenizer, folder, assets)?)?;
+        let tokenizer = SentenceTokenizer::open(&manifest.bytes_of(FileRole::Tokenizer, folder, assets)?)?;
         let weights = manifest.path_of(FileRole::Weights, folder, assets)?;
         if !weights.is_file() {
             let reason = "no such file; run `make fetch` to get the encoder's files";

@@ -30,7 +30,7 @@ pub use head::{Alternative, Intent, IntentHead};
 pub use metrics::{Figures, confusions};
 pub use train::{Progress, TrainOptions, embed_all, train_head, train_head_with};
 
-use crate::Result;
+use crate::{ModelManifest, Result};
 
 /// Seed of the committed head's cross-validation.
 pub const SEED: u64 = 20_261_123;
@@ -51,12 +51,13 @@ impl NluModel {
         Self { head }
     }
 
-    /// Reads the head of the model's folder.
+    /// Reads the head of the model's folder, as its manifest pins it.
     ///
     /// # Errors
     /// A file that is missing or is not a head.
     pub fn load(folder: &Path) -> Result<Self> {
-        IntentHead::load(&folder.join(HEAD_FILE)).map(Self::new)
+        let file = ModelManifest::load(folder)?.file(HEAD_FILE, folder)?;
+        IntentHead::from_bytes(&file.read()?).map(Self::new)
     }
 
     /// The head, for its labels and threshold.

@@ -4,7 +4,11 @@ use aes_gcm::{
     Aes256Gcm, KeyInit as _,
     aead::{Aead as _, Payload},
 };
-use std::{path::Path, sync::Arc};
+use sha2::{Digest as _, Sha256};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use zeroize::{Zeroize as _, Zeroizing};
 
 const NONCE: usize = 12;
@@ -98,6 +102,13 @@ impl KeyRing {
         Ok(UserKey(Zeroizing::new(key)))
     }
 
+    /// Tells for one purpose ("knowledge") what this platform wrote from what somebody else did.
+    pub fn authenticator(&self, purpose: &str) -> Authenticator {
+        // The master key has 32 random bytes and one block is wanted, so HKDF's expansion is a single HMAC (RFC 5869).
+        let info = [b"moneta authenticator v1\0", purpose.as_bytes(), &[1]].concat();
+        Authenticator(Arc::new(Zeroizing::new(hmac(&self.master, &info))))
+    }
+
     /// Seals data of a user; `aad` names what it is ("users.email"), so that sealed fields cannot change places.
     pub fn seal(&self, key: &UserKey, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
         encrypt(&key.0, plaintext, aad)
@@ -107,6 +118,46 @@ impl KeyRing {
     pub fn open(&self, key: &UserKey, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
         decrypt(&key.0, sealed, aad)
     }
+}
+
+/// Marks data so that a change of it is noticed by everybody who has the key.
+#[derive(Clone)]
+pub struct Authenticator(Arc<Zeroizing<[u8; 32]>>);
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authenticator(…)")
+    }
+}
+
+impl Authenticator {
+    /// The tag of these parts. Each counts with its length, so that nothing can move from one part to the next.
+    pub fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut message = Vec::new();
+        for part in parts {
+            message.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            message.extend_from_slice(part);
+        }
+        hmac(&self.0, &message)
+    }
+
+    /// Whether this is the tag of these parts.
+    pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        let expected = self.tag(parts);
+        // Every byte is looked at, so that the time tells nothing of where a guess went wrong.
+        tag.len() == expected.len() && expected.iter().zip(tag).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
+    }
+}
+
+/// HMAC-SHA-256 (RFC 2104) under a key of 32 bytes.
+fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
+    let pad = |byte: u8| {
+        let mut block = Zeroizing::new([byte; 64]);
+        block.iter_mut().zip(key).for_each(|(block, key)| *block ^= key);
+        block
+    };
+    let inner = Sha256::new().chain_update(pad(0x36).as_slice()).chain_update(message).finalize();
+    Sha256::new().chain_update(pad(0x5c).as_slice()).chain_update(inner).finalize().into()
 }
 
 pub(crate) fn encrypt(key: &[u8; 32], plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
@@ -120,6 +171,14 @@ pub(crate) fn decrypt(key: &[u8; 32], sealed: &[u8], aad: &[u8]) -> Result<Vec<u
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Sealed)?;
     let cipher = Aes256Gcm::new(key.into());
     cipher.decrypt(nonce.into(), Payload { msg: ciphertext, aad }).map_err(|_| Error::Sealed)
+}
+
+/// A token that lets a client in from outside, as 64 hexadecimal digits, and the file where it stands for who runs the
+/// platform to read: `<data-dir>/keys/<name>.token`, made once and readable by its owner only.
+pub fn token(data_dir: &Path, name: &str) -> Result<(Zeroizing<String>, PathBuf), Error> {
+    let path = data_dir.join("keys").join(format!("{name}.token"));
+    let key = secret_file::read_or_make(&path)?;
+    Ok((Zeroizing::new(hex::encode(key.as_slice())), path))
 }
 
 #[cfg(test)]
@@ -145,6 +204,27 @@ mod tests {
         assert!(again.open(&same, &sealed, b"users.name").is_err());
         let other = ring.unwrap(&ring.new_user_key().unwrap()).unwrap();
         assert!(ring.open(&other, &sealed, b"users.email").is_err());
+    }
+
+    /// RFC 4231, test case 2 with its key filled up with zeros, which HMAC does itself.
+    #[test]
+    fn messages_are_authenticated_as_the_standard_says() {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let tag = hmac(&key, b"what do ya want for nothing?");
+        assert_eq!(hex::encode(tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_tag_holds_for_its_ring_purpose_and_parts_only() {
+        let (_folder, own) = ring();
+        let (_other, other) = ring();
+        let tag = own.authenticator("a").tag(&[b"ab", b"c"]);
+        assert!(own.authenticator("a").verify(&[b"ab", b"c"], &tag));
+        assert!(!own.authenticator("a").verify(&[b"a", b"bc"], &tag));
+        assert!(!own.authenticator("b").verify(&[b"ab", b"c"], &tag));
+        assert!(!other.authenticator("a").verify(&[b"ab", b"c"], &tag));
+        assert!(!own.authenticator("a").verify(&[b"ab", b"c"], &tag[..31]));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(crate) fn factory(
 ) -> Result<Arc<dyn BackendFactory>> {
     match backend {
         BackendSource::Onnx { model } => {
-            let runtime = OnnxRuntime::load(&options.onnxruntime)?;
+            let runtime = OnnxRuntime::load(&options.onnxruntime, options.onnxruntime_sha256.as_deref())?;
             Ok(Arc::new(onnx::OnnxFactory::new(runtime, model.clone(), signature.clone(), config)))
         }
         BackendSource::Candle { architecture, config, weights } => {

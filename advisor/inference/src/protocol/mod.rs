@@ -3,6 +3,7 @@
 //! What both share is here: the wire form of tensors ([`raw`]), the reading of parameters ([`parameters`]), and the views of
 //! the server that both report ([`views`]).
 
+mod access;
 mod grpc;
 mod http;
 mod parameters;
@@ -14,7 +15,7 @@ use std::{future::Future, sync::Arc};
 use tokio::{net::TcpListener, sync::watch};
 use tonic::transport::server::TcpIncoming;
 
-pub use self::{grpc::grpc_routes, http::http_router};
+pub use self::{access::Access, grpc::grpc_routes, http::http_router};
 use crate::{ModelServer, Result};
 
 /// Messages, client and server generated from the protocol's service definition.
@@ -57,4 +58,16 @@ pub async fn serve(
     let (http, grpc) = tokio::join!(async { serve_http.await }, serve_grpc);
     http?;
     Ok(grpc?)
+}
+
+/// Longest message of an error, bytes: it repeats what was sent, which may be megabytes.
+const LONGEST_MESSAGE: usize = 1_000;
+
+fn shorten(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        let end = (0..=LONGEST_MESSAGE).rev().find(|&end| message.is_char_boundary(end)).unwrap_or_default();
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }

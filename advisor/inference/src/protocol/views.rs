@@ -174,7 +174,21 @@ pub(super) async fn load<'a>(
         // A configuration or files given by a client would bypass what the registry recorded about the version.
         return Err(Error::Unsupported { what: format!("parameters.{name} of a model load") });
     }
+    check_kept(server, model)?;
     server.load_from_repository(model).await
+}
+
+/// Unloads a model at a client's request.
+pub(super) async fn unload(server: &ModelServer, model: &str) -> Result<()> {
+    check_kept(server, model)?;
+    server.unload_model(model).await
+}
+
+fn check_kept(server: &ModelServer, model: &str) -> Result<()> {
+    if server.options.kept.iter().any(|kept| kept == model) {
+        return Err(Error::InUse { model: model.to_owned() });
+    }
+    Ok(())
 }
 
 fn config_type(data_type: DataType) -> proto::DataType {

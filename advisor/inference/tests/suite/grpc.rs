@@ -7,7 +7,7 @@ use moneta_inference::{
     ModelServer,
     proto::{
         InferTensorContents, ModelConfigRequest, ModelInferRequest, ModelMetadataRequest, ModelReadyRequest,
-        ModelStatisticsRequest, RepositoryModelLoadRequest, ServerLiveRequest, ServerMetadataRequest,
+        ModelStatisticsRequest, RepositoryModelLoadRequest, RepositoryModelUnloadRequest, ServerLiveRequest, ServerMetadataRequest,
         ServerReadyRequest,
         grpc_inference_service_client::GrpcInferenceServiceClient,
         infer_parameter::ParameterChoice,
@@ -121,7 +121,37 @@ async fn wrong_requests_get_the_matching_status() {
         check(classified, Code::Unimplemented, "outputs.y.parameters.classification is not supported by this server")
             .await;
         let load = RepositoryModelLoadRequest { model_name: "affine".to_owned(), ..Default::default() };
+        let mut load = tonic::Request::new(load);
+        load.metadata_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
         assert_eq!(served.client.repository_model_load(load).await.unwrap_err().code(), Code::Unimplemented);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_is_changed_over_grpc() {
+    with_affine(|server, served| async move {
+        let mut served = served;
+        for token in [None, Some("Bearer wrong"), Some("Basic 5f2c")] {
+            let unload = RepositoryModelUnloadRequest { model_name: "affine".to_owned(), ..Default::default() };
+            let mut unload = tonic::Request::new(unload);
+            if let Some(token) = token {
+                unload.metadata_mut().insert("authorization", token.parse().unwrap());
+            }
+            let status = served.client.repository_model_unload(unload).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unauthenticated, "{status}");
+        }
+        let mut page = tonic::Request::new(request(&[[1.0, 2.0, 3.0]]));
+        page.metadata_mut().insert("origin", "http://evil.example".parse().unwrap());
+        assert_eq!(served.client.model_infer(page).await.unwrap_err().code(), Code::PermissionDenied);
+        assert!(server.infer("affine", None, rows(&[[1.0; 3]]), None).await.is_ok());
+        let mut unload = tonic::Request::new(RepositoryModelUnloadRequest {
+            model_name: "affine".to_owned(),
+            ..Default::default()
+        });
+        unload.metadata_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+        served.client.repository_model_unload(unload).await.unwrap();
+        assert!(server.infer("affine", None, rows(&[[1.0; 3]]), None).await.is_err());
     })
     .await;
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod backends;
+mod fuzz;
 mod grpc;
 mod http;
 mod repository;

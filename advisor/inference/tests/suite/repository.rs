@@ -41,7 +41,8 @@ impl ModelRepository for Versions {
 }
 
 async fn post(server: &Arc<ModelServer>, path: &str, body: Value) -> (StatusCode, Value) {
-    let request = Request::post(path).body(Body::from(body.to_string())).unwrap();
+    let request = Request::post(path).header("authorization", format!("Bearer {TOKEN}"));
+    let request = request.body(Body::from(body.to_string())).unwrap();
     let response = http_router(Arc::clone(server)).oneshot(request).await.unwrap();
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -92,6 +93,7 @@ async fn wrong_repository_requests_are_refused() {
     let name = "repository_name: got 'other', allowed: the empty name (there is one repository)".to_owned();
     assert_eq!(error("/v2/repository/index", json!({"repository_name": "other"})).await, (400, name));
     let none = http_router(crate::support::server());
-    let request = Request::post("/v2/repository/models/scale/load").body(Body::empty()).unwrap();
+    let request = Request::post("/v2/repository/models/scale/load").header("authorization", format!("Bearer {TOKEN}"));
+    let request = request.body(Body::empty()).unwrap();
     assert_eq!(none.oneshot(request).await.unwrap().status(), StatusCode::NOT_IMPLEMENTED);
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use moneta_inference::{
-    Backend, BackendFactory, BackendSource, CandleArchitecture, CandleInputs, CandleModule, DataType, Error, Inference,
+    Access, Backend, BackendFactory, BackendSource, CandleArchitecture, CandleInputs, CandleModule, DataType, Error, Inference,
     ModelBytes, ModelServer, ModelSource, NamedTensor, Result, ServerOptions, Signature, Tensor, TensorSpec,
     candle_core::{self, DType, Device},
     candle_nn::{self, Linear, Module, VarBuilder},
@@ -16,6 +16,9 @@ use tokio::sync::Semaphore;
 
 /// The fixed time of the tests' wall clock: 2026-01-01T00:00:00Z in milliseconds.
 pub const NOW: u64 = 1_767_225_600_000;
+
+/// What allows a client to change the server.
+pub const TOKEN: &str = "5f2c";
 
 /// A digest of 64 equal digits, to tell versions apart.
 pub fn digest(digit: char) -> String {
@@ -34,7 +37,8 @@ pub fn onnxruntime() -> PathBuf {
 }
 
 pub fn options() -> ServerOptions {
-    ServerOptions { architectures: vec![AFFINE], ..ServerOptions::new(onnxruntime(), || NOW) }
+    let access = Access::new(Some(TOKEN), &["models.internal".to_owned()]);
+    ServerOptions { architectures: vec![AFFINE], access, ..ServerOptions::new(onnxruntime(), || NOW) }
 }
 
 pub fn server() -> Arc<ModelServer> {

@@ -18,6 +18,7 @@ use moneta_contracts::{
 use moneta_kit::{
     bus::Envelope,
     client::{Call, Transport},
+    config::Config,
     identity::Role,
     problem::Problem,
     testing::Stage,
@@ -62,6 +63,11 @@ pub struct Scene {
 impl Scene {
     /// A client with a balanced profile and a portfolio of cash.
     pub async fn start() -> Self {
+        Self::start_with(|config| config).await
+    }
+
+    /// As [`Scene::start`], with settings of one's own.
+    pub async fn start_with(configure: impl Fn(Config) -> Config + Send + Sync + 'static) -> Self {
         let mut world = World::new(first_day());
         world.account = Account { user_id: client().to_string(), status: "active".to_owned(), ..Account::default() };
         world.questionnaire = Some(Questionnaire {
@@ -86,12 +92,13 @@ impl Scene {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let stage = Stage::builder(&[SERVICE])
             .config(move |config| {
-                config
+                let config = config
                     .with("advisor.assets", root().join(".moneta"))
                     .with("advisor.models", root().join("models"))
                     .with("advisor.knowledge", root().join("advisor/knowledge"))
                     .with("inference.http", any_port)
-                    .with("inference.grpc", any_port)
+                    .with("inference.grpc", any_port);
+                configure(config)
             })
             .fake("market-data", Routes::new(MarketDataServer::new(world.clone())))
             .fake("user", Routes::new(UserServer::new(world.clone())))

@@ -4,6 +4,7 @@ mod convert;
 
 use std::{pin::Pin, sync::Arc};
 
+use axum::middleware::from_fn_with_state;
 use futures::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming, service::Routes};
 use tonic_health::{
@@ -13,13 +14,14 @@ use tonic_health::{
 };
 
 use super::{
+    access::guard_grpc,
     proto::{self, grpc_inference_service_server as generated, infer_parameter::ParameterChoice},
-    views,
+    shorten, views,
 };
 use crate::{Error, ErrorKind, ModelServer};
 
 /// Name of the inference service, which the health service knows it by.
-const SERVICE: &str = "inference.GRPCInferenceService";
+pub(super) const SERVICE: &str = "inference.GRPCInferenceService";
 
 /// The protocol over gRPC, with the health service, as routes for a tonic server.
 pub async fn grpc_routes(server: Arc<ModelServer>) -> Routes {
@@ -29,14 +31,15 @@ pub async fn grpc_routes(server: Arc<ModelServer>) -> Routes {
 pub(super) async fn routes_with_health(server: Arc<ModelServer>) -> (Routes, HealthReporter) {
     let health = HealthReporter::new();
     set_health(&health, true).await;
-    let limit = server.options.max_request_bytes;
+    let (limit, access) = (server.options.max_request_bytes, server.options.access.clone());
     let inference = generated::GrpcInferenceServiceServer::new(InferenceService { server })
         .max_decoding_message_size(limit)
         .max_encoding_message_size(usize::MAX)
         .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
         .send_compressed(tonic::codec::CompressionEncoding::Gzip);
     let service = HealthServer::new(HealthService::from_health_reporter(health.clone()));
-    (Routes::new(inference).add_service(service), health)
+    let router = Routes::new(inference).add_service(service).into_axum_router();
+    (router.layer(from_fn_with_state(access, guard_grpc)).into(), health)
 }
 
 pub(super) async fn set_health(health: &HealthReporter, serving: bool) {
@@ -179,7 +182,7 @@ impl generated::GrpcInferenceService for InferenceService {
     ) -> Result<Response<proto::RepositoryModelUnloadResponse>, Status> {
         let proto::RepositoryModelUnloadRequest { repository_name, model_name, .. } = request.into_inner();
         views::check_repository(&repository_name).map_err(|error| status(&error))?;
-        self.server.unload_model(&model_name).await.map_err(|error| status(&error))?;
+        views::unload(&self.server, &model_name).await.map_err(|error| status(&error))?;
         Ok(Response::new(proto::RepositoryModelUnloadResponse {}))
     }
 }
@@ -193,7 +196,7 @@ async fn answer_in_stream(
     let final_response = proto::InferParameter { parameter_choice: Some(ParameterChoice::BoolParam(true)) };
     let (error_message, mut infer_response) = match InferenceService::infer(server, request).await {
         Ok(response) => (String::new(), response),
-        Err(error) => (error.to_string(), proto::ModelInferResponse { id, ..Default::default() }),
+        Err(error) => (shorten(error.to_string()), proto::ModelInferResponse { id, ..Default::default() }),
     };
     infer_response.parameters.insert("triton_final_response".to_owned(), final_response);
     Ok(proto::ModelStreamInferResponse { error_message, infer_response: Some(infer_response) })
@@ -202,6 +205,7 @@ async fn answer_in_stream(
 fn status(error: &Error) -> Status {
     let code = match error.kind() {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::TooLarge => Code::OutOfRange,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::Conflict => Code::FailedPrecondition,
         ErrorKind::Unavailable => Code::Unavailable,
@@ -209,5 +213,5 @@ fn status(error: &Error) -> Status {
         ErrorKind::Unimplemented => Code::Unimplemented,
         ErrorKind::Internal => Code::Internal,
     };
-    Status::new(code, error.to_string())
+    Status::new(code, shorten(error.to_string()))
 }

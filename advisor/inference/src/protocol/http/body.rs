@@ -10,7 +10,7 @@ use flate2::{
 };
 use http::{HeaderMap, header};
 
-use crate::{Result, signature::invalid};
+use crate::{Error, Result, signature::invalid};
 
 /// A way to compress a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +74,7 @@ pub(super) fn decompress(headers: &HeaderMap, body: Bytes, limit: usize) -> Resu
     let name = coding.unwrap_or_default();
     read.map_err(|error| invalid("body", &format!("data that is not {name} ({error})"), &format!("{name} data")))?;
     if plain.len() > limit {
-        return Err(invalid(
-            "body",
-            &format!("more than {limit} bytes after decompression"),
-            &format!("at most {limit} bytes"),
-        ));
+        return Err(Error::TooLarge { what: "the body after decompression", limit });
     }
     Ok(plain.into())
 }
@@ -104,10 +100,7 @@ mod tests {
     fn a_body_that_unfolds_beyond_the_limit_is_refused() {
         let packed = Coding::Gzip.compress(&vec![0; 10_000]).unwrap();
         let error = decompress(&headers(header::CONTENT_ENCODING, "gzip"), packed.into(), 1_000).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "body: got more than 1000 bytes after decompression, allowed: at most 1000 bytes"
-        );
+        assert_eq!(error.to_string(), "the body after decompression has more than 1000 bytes, which is the limit");
     }
 
     #[test]

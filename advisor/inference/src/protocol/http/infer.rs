@@ -98,7 +98,12 @@ pub(super) async fn answer(
     body: Bytes,
 ) -> Result<Response> {
     let body = body::decompress(headers, body, server.options.max_request_bytes)?;
-    let (request, reply) = match json_length(headers, body.len())? {
+    let length = json_length(headers, body.len())?;
+    let limit = server.options.max_json_bytes;
+    if length.unwrap_or(body.len()) > limit {
+        return Err(Error::TooLarge { what: "the request's JSON (send large tensors as binary data)", limit });
+    }
+    let (request, reply) = match length {
         Some(0) => {
             let signature = server.read().resolve(&model, version.as_deref())?.signature.clone();
             raw_request(&signature, model, version, &body, headers)?

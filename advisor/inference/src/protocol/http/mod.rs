@@ -11,11 +11,13 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::StatusCode;
 
+use super::{access::guard_http, shorten};
 use crate::{Error, ErrorKind, ModelServer};
 
 /// The protocol over HTTP: inference, metadata, health, configuration, statistics and the model repository.
@@ -23,7 +25,7 @@ use crate::{Error, ErrorKind, ModelServer};
 /// JSON follows RFC 8259, which has no word for numbers that are not finite: outputs write them as the strings `"NaN"`,
 /// `"Infinity"` and `"-Infinity"`, and inputs may do so too. Binary tensors carry them as they are.
 pub fn http_router(server: Arc<ModelServer>) -> Router {
-    let limit = server.options.max_request_bytes;
+    let (limit, access) = (server.options.max_request_bytes, server.options.access.clone());
     let mut router = Router::new()
         .route("/v2", get(routes::server_metadata))
         .route("/v2/", get(routes::server_metadata))
@@ -59,25 +61,33 @@ pub fn http_router(server: Arc<ModelServer>) -> Router {
         .fallback(routes::no_such_path)
         .method_not_allowed_fallback(routes::no_such_method)
         .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(access, guard_http))
         .with_state(server)
 }
 
 /// An error as the protocol writes it.
-struct Failure {
+pub(super) struct Failure {
     status: StatusCode,
     message: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, message: String) -> Self {
+        Failure { status, message: shorten(message) }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             ErrorKind::InvalidArgument | ErrorKind::Conflict => StatusCode::BAD_REQUEST,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Failure { status, message: error.to_string() }
+        Failure::new(status, error.to_string())
     }
 }
 

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use super::{super::views, Failure, body, infer as inference, reports};
 use crate::{Error, ModelServer, Result, signature::invalid};
 
+/// Most bytes of a request that carries no tensors.
+const SHORT_BODY: usize = 64 << 10;
+
 type Server = State<Arc<ModelServer>>;
 type Answer<T = Json<Value>> = Result<T, Failure>;
 
@@ -132,7 +135,7 @@ pub(super) async fn unload(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let _: LoadRequest = optional_json(&server, &headers, body)?;
-    server.unload_model(&target.model).await?;
+    views::unload(&server, &target.model).await?;
     Ok(Json(json!({})))
 }
 
@@ -146,12 +149,11 @@ pub(super) async fn unsupported(method: Method, uri: Uri) -> Failure {
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Failure {
-    Failure { status: StatusCode::NOT_FOUND, message: format!("no such path: {}", uri.path()) }
+    Failure::new(StatusCode::NOT_FOUND, format!("no such path: {}", uri.path()))
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Failure {
-    let message = format!("{method} is not allowed on {}", uri.path());
-    Failure { status: StatusCode::METHOD_NOT_ALLOWED, message }
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed on {}", uri.path()))
 }
 
 fn readiness(ready: bool) -> StatusCode {
@@ -161,7 +163,10 @@ fn readiness(ready: bool) -> StatusCode {
 /// The body as it arrived; one beyond the limit is refused while it is read.
 fn received(server: &ModelServer, body: Result<Bytes, BytesRejection>) -> Result<Bytes> {
     let limit = server.options.max_request_bytes;
-    body.map_err(|refused| invalid("body", &refused.body_text(), &format!("at most {limit} bytes")))
+    body.map_err(|refused| match refused.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge { what: "the body", limit },
+        _ => invalid("body", &refused.body_text(), "a body that can be read to its end"),
+    })
 }
 
 /// A JSON body, or none at all.
@@ -170,7 +175,10 @@ fn optional_json<T: Default + for<'de> Deserialize<'de>>(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<T> {
-    let body = body::decompress(headers, received(server, body)?, server.options.max_request_bytes)?;
+    let body = body::decompress(headers, received(server, body)?, SHORT_BODY)?;
+    if body.len() > SHORT_BODY {
+        return Err(Error::TooLarge { what: "the body", limit: SHORT_BODY });
+    }
     if body.is_empty() {
         return Ok(T::default());
     }

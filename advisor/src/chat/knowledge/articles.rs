@@ -1,14 +1,8 @@
-//! The texts that the chat cites: read from markdown with front matter, embedded, and kept in the vector store.
+//! The texts themselves: markdown with front matter.
 use crate::{Error, Result};
 use moneta_contracts::advisor::Citation;
 use moneta_kit::problem::Problem;
-use moneta_model_store::vectors::{VectorDocument, VectorIndex};
-use moneta_models::nlu::{DIMENSION, ServedEncoder};
-use moneta_types::Cause;
 use std::{collections::BTreeSet, path::Path};
-
-/// The collection in the vector store.
-const COLLECTION: &str = "knowledge";
 
 /// A text of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,67 +97,6 @@ pub fn first_sentences(body: &str, count: usize) -> String {
         }
     }
     prose[..end].to_owned()
-}
-
-/// The knowledge in the vector store.
-#[derive(Clone)]
-pub struct Knowledge {
-    index: VectorIndex,
-}
-
-impl std::fmt::Debug for Knowledge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Knowledge")
-    }
-}
-
-impl Knowledge {
-    /// Brings the vector store in step with the texts: new and changed ones are embedded, texts that are gone are taken out.
-    /// Points of another encoder, known by the digest of its weights, are replaced.
-    pub async fn open(url: &str, articles: &[Article], encoder: &ServedEncoder, encoder_digest: &str) -> Result<Self> {
-        let index = VectorIndex::connect(url, COLLECTION, DIMENSION).await?;
-        let mut wanted = BTreeSet::new();
-        let known: BTreeSet<uuid::Uuid> = index.ids().await?.into_iter().collect();
-        let mut documents = Vec::new();
-        for article in articles {
-            // The id covers the words, so a text that changed is another point and the old one is taken out below.
-            let text = format!("{encoder_digest}\n{}\n{}\n{}", article.id, article.title, article.body);
-            let id = Cause::named("knowledge").derive(&text);
-            wanted.insert(id);
-            if known.contains(&id) {
-                continue;
-            }
-            let embedded = encoder.embed(&format!("{}. {}", article.title, first_sentences(&article.body, 3))).await?;
-            let payload = serde_json::json!({"id": article.id, "title": article.title, "body": article.body});
-            let payload = payload.as_object().cloned().unwrap_or_default();
-            documents.push(VectorDocument { id, vector: embedded.embedding.to_vec(), payload });
-        }
-        if !documents.is_empty() {
-            index.upsert(documents).await?;
-        }
-        let gone: Vec<_> = known.difference(&wanted).copied().collect();
-        if !gone.is_empty() {
-            index.delete(&gone).await?;
-        }
-        Ok(Self { index })
-    }
-
-    /// The texts nearest to an embedding, best first.
-    pub async fn search(&self, embedding: &[f32], limit: usize) -> Result<Vec<Hit>> {
-        let hits = self.index.search(embedding.to_vec(), limit, None).await?;
-        let text = |payload: &serde_json::Map<String, serde_json::Value>, key: &str| {
-            payload.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-        };
-        Ok(hits
-            .into_iter()
-            .map(|hit| Hit {
-                id: text(&hit.payload, "id"),
-                title: text(&hit.payload, "title"),
-                body: text(&hit.payload, "body"),
-                score: hit.score,
-            })
-            .collect())
-    }
 }
 
 #[cfg(test)]
