@@ -82,7 +82,10 @@ impl From<Error> for Problem {
             Error::Inference(source) | Error::Model(moneta_models::Error::Inference(source)) => model_problem(source),
             Error::ModelStore(source @ moneta_model_store::Error::Qdrant { .. }) => {
                 tracing::error!(error = %source, "the vector store does not answer");
-                Self::unavailable("vector_store_unavailable", "the store of the texts does not answer; try again shortly")
+                Self::unavailable(
+                    "vector_store_unavailable",
+                    "the store of the texts does not answer; try again shortly",
+                )
             }
             Error::ModelStore(source) if source.is_retryable() => {
                 tracing::error!(error = %source, "the model registry does not answer");

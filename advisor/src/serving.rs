@@ -103,8 +103,7 @@ impl Models {
     pub async fn open(ctx: &ServiceContext, config: &Config, hosts: &[String]) -> Result<Self> {
         let own = config.onnxruntime.as_path();
         let fetched = || format!("onnxruntime/libonnxruntime{}", std::env::consts::DLL_SUFFIX);
-        let library =
-            if own.as_os_str().is_empty() { config.assets.join(fetched()) } else { own.to_path_buf() };
+        let library = if own.as_os_str().is_empty() { config.assets.join(fetched()) } else { own.to_path_buf() };
         let mut options = ServerOptions::new(library, unix_millis);
         options.onnxruntime_sha256 = Some(config.onnxruntime_sha256.clone()).filter(|digest| !digest.is_empty());
         let (token, path) = keys::token(&ctx.root_dir, "inference")?;

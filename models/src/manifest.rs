@@ -320,7 +320,8 @@ impl ModelManifest {
     ) -> Result<(PathBuf, Option<String>)> {
         let committed = self.files.iter().map(|file| (file, folder));
         let mut files = committed.chain(self.external.iter().map(|file| (file, assets)));
-        let found = files.find(|(file, _)| wanted(file)).map(|(file, root)| (root.join(&file.path), file.sha256.clone()));
+        let found =
+            files.find(|(file, _)| wanted(file)).map(|(file, root)| (root.join(&file.path), file.sha256.clone()));
         found.ok_or_else(|| Error::format(FILE, format!("model {} names no {what} file", self.name)))
     }
 }

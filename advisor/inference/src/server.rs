@@ -13,8 +13,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    Access, CandleArchitecture, Error, ModelRepository, ModelSource, ModelState, ModelStatus, NamedTensor, Result, Tensor,
-    backend,
+    Access, CandleArchitecture, Error, ModelRepository, ModelSource, ModelState, ModelStatus, NamedTensor, Result,
+    Tensor, backend,
     catalog::Catalog,
     model::LoadedModel,
     queue::{Answer, Job, Refused},

@@ -1,6 +1,12 @@
 //! What is loaded: a model's bytes, the backend that runs them, its signature and how it is served.
 
-use std::{borrow::Cow, fmt, path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

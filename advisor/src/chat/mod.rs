@@ -113,7 +113,11 @@ impl Chat {
     pub(crate) async fn knows(&self) -> Result<()> {
         let mind = Arc::clone(&*self.mind.read().await);
         let faults = mind.knowledge.check().await?;
-        if faults.is_empty() { Ok(()) } else { Err(Problem::unavailable("knowledge_altered", faults.to_string()).into()) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::unavailable("knowledge_altered", faults.to_string()).into())
+        }
     }
 
     /// Looks after the texts until the process stops: what was altered, lost or slipped in is mended.

@@ -104,9 +104,8 @@ async fn a_model_that_is_lost_is_missed_by_name_and_loaded_again() {
         };
         assert!(tokio::time::timeout(std::time::Duration::from_secs(30), back).await.is_ok(), "{name} never came back");
     }
-    let unloaded = moneta_advisor::Error::from(
-        models.server().infer("no-such-model", None, Vec::new(), None).await.unwrap_err(),
-    );
+    let unloaded =
+        moneta_advisor::Error::from(models.server().infer("no-such-model", None, Vec::new(), None).await.unwrap_err());
     assert_eq!(Problem::from(unloaded).code, "model_unavailable");
     stage.stop().await;
 }
@@ -141,7 +140,8 @@ async fn the_vector_store_answers_nobody_without_its_key() {
         assert!(VectorIndex::connect(&url, key, "knowledge", moneta_models::nlu::DIMENSION).await.is_err());
     }
     let key = std::fs::read_to_string(scene.stage.data_dir().join("keys/vectors.token")).unwrap();
-    let reader = VectorIndex::connect(&url, Some(key.trim()), "knowledge", moneta_models::nlu::DIMENSION).await.unwrap();
+    let reader =
+        VectorIndex::connect(&url, Some(key.trim()), "knowledge", moneta_models::nlu::DIMENSION).await.unwrap();
     let ids = reader.ids().await.unwrap();
     assert!(ids.len() >= 40);
     let mut documents = reader.documents(&ids).await.unwrap();

@@ -30,7 +30,8 @@ struct Stage {
 async fn start(folder: TempDir) -> Stage {
     let server = VectorServer::open(folder.path(), Some(READ_KEY)).await.unwrap();
     let serving = server.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let client = Qdrant::from_url(&serving.url()).api_key(server.write_key()).skip_compatibility_check().build().unwrap();
+    let client =
+        Qdrant::from_url(&serving.url()).api_key(server.write_key()).skip_compatibility_check().build().unwrap();
     Stage { folder, server, serving, client }
 }
 
@@ -364,7 +365,8 @@ async fn concurrent_writers_and_readers_do_not_disturb_each_other() {
 #[tokio::test]
 async fn the_index_helper_replaces_finds_filters_and_removes_documents() {
     let stage = Stage::new().await;
-    let index = VectorIndex::connect(&stage.serving.url(), Some(stage.server.write_key()), "knowledge", 3).await.unwrap();
+    let index =
+        VectorIndex::connect(&stage.serving.url(), Some(stage.server.write_key()), "knowledge", 3).await.unwrap();
     index.ready().await.unwrap();
     let document = |n: u128, vector: [f32; 3], topic: &str| VectorDocument {
         id: Uuid::from_u128(n),
@@ -426,6 +428,7 @@ async fn only_the_write_key_changes_anything_and_without_a_key_nothing_is_answer
     let vectors = VectorParamsBuilder::new(3, Distance::Cosine);
     let create = CreateCollectionBuilder::new("other").vectors_config(vectors);
     assert_eq!(code(reader.create_collection(create).await).0, Code::PermissionDenied);
-    let kept = stage.client.get_points(GetPointsBuilder::new("funds", vec![1.into()]).with_payload(true)).await.unwrap();
+    let kept =
+        stage.client.get_points(GetPointsBuilder::new("funds", vec![1.into()]).with_payload(true)).await.unwrap();
     assert!(!kept.result[0].payload.contains_key("text"));
 }

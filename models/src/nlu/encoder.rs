@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use moneta_inference::{Backend, ModelBytes, ModelServer, NamedTensor, ServerOptions, ServingConfig, Tensor, open_backend};
+use moneta_inference::{
+    Backend, ModelBytes, ModelServer, NamedTensor, ServerOptions, ServingConfig, Tensor, open_backend,
+};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::manifest::FileRole;

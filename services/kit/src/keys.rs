@@ -145,7 +145,8 @@ impl Authenticator {
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         let expected = self.tag(parts);
         // Every byte is looked at, so that the time tells nothing of where a guess went wrong.
-        tag.len() == expected.len() && expected.iter().zip(tag).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
+        tag.len() == expected.len()
+            && expected.iter().zip(tag).fold(0, |differ, (one, other)| differ | (one ^ other)) == 0
     }
 }
 

@@ -49,8 +49,8 @@ impl OnnxRuntime {
         if let Some(runtime) = open.as_ref() {
             return Err(Error::OnnxRuntimeConflict { loaded: runtime.library.clone(), asked: path });
         }
-        let builder =
-            ort::init_from(opened(&path, &file)).map_err(|source| Error::OnnxRuntimeUnusable { path: path.clone(), source })?;
+        let builder = ort::init_from(opened(&path, &file))
+            .map_err(|source| Error::OnnxRuntimeUnusable { path: path.clone(), source })?;
         let environment = builder.with_name("moneta").with_telemetry(false).build()?;
         let runtime = OnnxRuntime { library: path, environment, _file: Arc::new(file) };
         *open = Some(runtime.clone());

@@ -72,7 +72,10 @@ impl Target {
             let text = String::from_utf8_lossy(&body);
             // The model of these tests refuses 13 and panics at 666, which is told as its failure.
             let of_the_model = text.contains("13 is refused") || text.contains("666");
-            assert!(!status.is_server_error() || of_the_model || status == StatusCode::NOT_IMPLEMENTED, "{status}: {text}");
+            assert!(
+                !status.is_server_error() || of_the_model || status == StatusCode::NOT_IMPLEMENTED,
+                "{status}: {text}"
+            );
             assert!(status == StatusCode::OK || body.len() < 8_192, "an error of {} bytes", body.len());
             status
         })
@@ -98,8 +101,9 @@ impl Target {
 fn corpus() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/http");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        files.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap())).collect();
+    let mut files: Vec<_> = files
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(path).unwrap()))
+        .collect();
     files.sort();
     files
 }
@@ -142,7 +146,8 @@ fn every_file_of_the_corpus_is_answered() {
 fn mutated_requests_over_http_are_answered() {
     let target = Target::new();
     let corpus = corpus();
-    let strategy = (0..corpus.len(), changes(), prop::option::of(0..400_usize), prop::collection::vec(any::<u8>(), 0..32));
+    let strategy =
+        (0..corpus.len(), changes(), prop::option::of(0..400_usize), prop::collection::vec(any::<u8>(), 0..32));
     explore(&strategy, |(file, changes, length, tail)| {
         let mut body = mutated(&corpus[file].1, &changes);
         body.extend(tail);
@@ -179,7 +184,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 const TYPES: [&str; 14] = [
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES", "BF16",
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
+    "BF16",
 ];
 
 #[test]

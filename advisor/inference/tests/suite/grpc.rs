@@ -7,8 +7,8 @@ use moneta_inference::{
     ModelServer,
     proto::{
         InferTensorContents, ModelConfigRequest, ModelInferRequest, ModelMetadataRequest, ModelReadyRequest,
-        ModelStatisticsRequest, RepositoryModelLoadRequest, RepositoryModelUnloadRequest, ServerLiveRequest, ServerMetadataRequest,
-        ServerReadyRequest,
+        ModelStatisticsRequest, RepositoryModelLoadRequest, RepositoryModelUnloadRequest, ServerLiveRequest,
+        ServerMetadataRequest, ServerReadyRequest,
         grpc_inference_service_client::GrpcInferenceServiceClient,
         infer_parameter::ParameterChoice,
         model_infer_request::{InferInputTensor, InferRequestedOutputTensor},
@@ -145,10 +145,8 @@ async fn without_the_token_nothing_is_changed_over_grpc() {
         page.metadata_mut().insert("origin", "http://evil.example".parse().unwrap());
         assert_eq!(served.client.model_infer(page).await.unwrap_err().code(), Code::PermissionDenied);
         assert!(server.infer("affine", None, rows(&[[1.0; 3]]), None).await.is_ok());
-        let mut unload = tonic::Request::new(RepositoryModelUnloadRequest {
-            model_name: "affine".to_owned(),
-            ..Default::default()
-        });
+        let mut unload =
+            tonic::Request::new(RepositoryModelUnloadRequest { model_name: "affine".to_owned(), ..Default::default() });
         unload.metadata_mut().insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
         served.client.repository_model_unload(unload).await.unwrap();
         assert!(server.infer("affine", None, rows(&[[1.0; 3]]), None).await.is_err());

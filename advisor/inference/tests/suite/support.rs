@@ -7,8 +7,8 @@ use std::{
 };
 
 use moneta_inference::{
-    Access, Backend, BackendFactory, BackendSource, CandleArchitecture, CandleInputs, CandleModule, DataType, Error, Inference,
-    ModelBytes, ModelServer, ModelSource, NamedTensor, Result, ServerOptions, Signature, Tensor, TensorSpec,
+    Access, Backend, BackendFactory, BackendSource, CandleArchitecture, CandleInputs, CandleModule, DataType, Error,
+    Inference, ModelBytes, ModelServer, ModelSource, NamedTensor, Result, ServerOptions, Signature, Tensor, TensorSpec,
     candle_core::{self, DType, Device},
     candle_nn::{self, Linear, Module, VarBuilder},
 };

@@ -160,7 +160,8 @@ impl Knowledge {
     async fn inspect(&self) -> Result<(BTreeSet<Uuid>, Faults)> {
         let ids: Vec<Uuid> = self.articles.keys().copied().collect();
         let documents = self.index.documents(&ids).await?;
-        let stored: BTreeMap<Uuid, &VectorDocument> = documents.iter().map(|document| (document.id, document)).collect();
+        let stored: BTreeMap<Uuid, &VectorDocument> =
+            documents.iter().map(|document| (document.id, document)).collect();
         let mut faults = Faults::default();
         let mut good = BTreeSet::new();
         for (id, article) in self.articles.iter() {
