@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod fuzz;
 mod registry;
 mod signing;
 mod vectors;

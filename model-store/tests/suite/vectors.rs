@@ -209,7 +209,7 @@ async fn payloads_are_set_overwritten_and_deleted_by_key() {
     let stage = Stage::with_funds().await;
     let client = &stage.client;
     let payload = |value| Payload::try_from(value).unwrap();
-    let one = || PointsIdsList { ids: vec![1.into()] };
+    let one = || PointsIdsList { ids: vec![PointId::from(1)] };
     let read = || async {
         let get = GetPointsBuilder::new("funds", [PointId::from(1)]).with_payload(true);
         let found = client.get_points(get).await.unwrap().result.remove(0);
@@ -429,6 +429,6 @@ async fn only_the_write_key_changes_anything_and_without_a_key_nothing_is_answer
     let create = CreateCollectionBuilder::new("other").vectors_config(vectors);
     assert_eq!(code(reader.create_collection(create).await).0, Code::PermissionDenied);
     let kept =
-        stage.client.get_points(GetPointsBuilder::new("funds", vec![1.into()]).with_payload(true)).await.unwrap();
+        stage.client.get_points(GetPointsBuilder::new("funds", [PointId::from(1)]).with_payload(true)).await.unwrap();
     assert!(!kept.result[0].payload.contains_key("text"));
 }
