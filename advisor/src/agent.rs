@@ -1,8 +1,8 @@
 //! The rebalancing agent: it looks at every portfolio once a day, after the day's valuation, and goes as far as the
 //! mandate allows. It acts on events alone, so a replay of the same events takes the same steps.
 use crate::{
-    Advisor, Error, Result,
-    cycle::{Cycle, DecideError, MarketView, Outcome, Snapshot, Trigger, float, snapshot, volatility},
+    Advisor, Result,
+    cycle::{Cycle, MarketView, Outcome, Snapshot, Trigger, float, snapshot, volatility},
     mandate::Autonomy,
     market::Day,
     recommendation::{Recommendation, Status},
@@ -129,7 +129,13 @@ impl Advisor {
         if self.store.seen(REVIEWED, envelope.id).await? {
             return Ok(());
         }
-        self.review(envelope, event).await?;
+        match self.review(envelope, event).await {
+            // Tomorrow may know what today does not; trying again today would not.
+            Err(reason) if reason.is_no_advice_today() => {
+                tracing::warn!(portfolio = %event.portfolio_id, %reason, "no decision today");
+            }
+            reviewed => reviewed?,
+        }
         let mut tx = self.store.begin().await?;
         tx.first_time(REVIEWED, envelope.id).await?;
         tx.commit().await?;
@@ -166,14 +172,7 @@ impl Advisor {
             false => self.trigger(event, &portfolio, &day, &call, mandate.volatility_ceiling).await?,
         };
         let Some(trigger) = trigger else { return Ok(()) };
-        let outcome = match self.run_cycle(&Cycle { portfolio, trigger, cause }).await {
-            Err(Error::Decide(reason @ DecideError::UnknownHolding { .. })) => {
-                // Tomorrow may know it; trying again today would not.
-                tracing::warn!(portfolio = %event.portfolio_id, %reason, "no decision today");
-                return Ok(());
-            }
-            outcome => outcome?,
-        };
+        let outcome = self.run_cycle(&Cycle { portfolio, trigger, cause }).await?;
         self.act(outcome, cause).await
     }
 

@@ -2,6 +2,7 @@
 use crate::cycle::DecideError;
 use moneta_inference::ErrorKind;
 use moneta_kit::problem::Problem;
+use moneta_types::Date;
 
 /// Errors of the adviser.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +59,38 @@ pub enum Error {
     /// A model is not served.
     #[error("{0}")]
     ModelMissing(String),
-    /// The market history is too short for any advice.
+    /// Something that advice needs is not there yet, and will be by itself.
     #[error("no advice yet: {0}")]
     NotReady(String),
+    /// The market history is too short for any advice.
+    #[error("no advice before {from}: {known} of {needed} trading days known")]
+    TooLittleHistory {
+        /// The first day on which enough may be known, when every weekday until then is a trading day.
+        from: Date,
+        /// Trading days known of the instrument that has most.
+        known: usize,
+        /// Trading days that the features and the risk model look back over.
+        needed: usize,
+    },
+    /// No instrument can be forecast on a day although the history is long enough.
+    #[error("no advice on {date}: {reason}")]
+    NoView {
+        /// The day.
+        date: Date,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    /// Whether it is an answer about the day or the portfolio rather than a failure: nothing is gained by trying again
+    /// before the next day.
+    pub const fn is_no_advice_today(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLittleHistory { .. } | Self::NoView { .. } | Self::Decide(DecideError::UnknownHolding { .. })
+        )
+    }
 }
 
 /// Results of this crate.
@@ -91,6 +121,8 @@ impl From<Error> for Problem {
                 tracing::error!(error = %source, "the model registry does not answer");
                 Self::unavailable("model_unavailable", "the model registry does not answer; try again shortly")
             }
+            error @ Error::TooLittleHistory { .. } => Self::precondition("insufficient_history", error.to_string()),
+            error @ Error::NoView { .. } => Self::precondition("no_advice", error.to_string()),
             Error::Store(source) => source.into(),
             Error::Decide(source @ (DecideError::UnknownHolding { .. } | DecideError::Empty)) => {
                 Self::precondition("no_advice", source.to_string())
@@ -131,6 +163,7 @@ impl From<Error> for moneta_kit::bus::HandlerError {
             Error::Store(source) => source.into(),
             Error::Problem(problem) => problem.into(),
             Error::NotReady(_) | Error::ModelMissing(_) => Self::unavailable(error),
+            error if error.is_no_advice_today() => Self::permanent(error),
             other => Self::retryable(other),
         }
     }

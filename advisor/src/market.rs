@@ -4,6 +4,7 @@ use crate::{
     cycle::{FeatureRow, ForecastRow, MarketView, ModelUse, digest, settle},
     serving::Models,
 };
+use chrono::{Datelike as _, Weekday};
 use moneta_contracts::market_data::{Bar as BarMessage, HistoryRequest, ListInstrumentsRequest, MarketStateRequest};
 use moneta_feature_pipeline::{Bar, FeatureVector, OnlineState};
 use moneta_kit::{
@@ -260,8 +261,21 @@ impl Market {
         Ok(returns)
     }
 
+    /// Whether the market reference and at least one instrument are known for as long as advice looks back.
+    fn check_history(&self, date: Date) -> Result<()> {
+        let length = |symbol: &Symbol| self.closes.get(symbol).map_or(0, VecDeque::len);
+        let longest =
+            self.listings.iter().filter(|listing| listing.tradable).map(|listing| length(&listing.symbol)).max();
+        let known = longest.unwrap_or(0).min(length(&self.reference));
+        if known >= self.window {
+            return Ok(());
+        }
+        Err(Error::TooLittleHistory { from: weekdays_after(date, self.window - known), known, needed: self.window })
+    }
+
     fn view_input(&self) -> Result<ViewInput> {
         let date = self.last.ok_or_else(|| Error::NotReady("no market history".to_owned()))?;
+        self.check_history(date)?;
         let market = self.features.vector(self.reference.as_str())?;
         let reference = self
             .closes
@@ -289,11 +303,18 @@ impl Market {
             input.assets.push(self.features.vector(listing.symbol.as_str())?);
         }
         if input.symbols.is_empty() {
-            return Err(Error::NotReady(format!("no instrument has {} days of history on {date}", self.window)));
+            let reason = "no instrument has the trading days of the market reference without a gap";
+            return Err(Error::NoView { date, reason });
         }
         input.returns = self.returns(&input.symbols)?;
         Ok(input)
     }
+}
+
+/// The day that is so many weekdays after another.
+fn weekdays_after(date: Date, count: usize) -> Date {
+    let weekday = |day: &Date| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
+    date.iter_days().skip(1).filter(weekday).take(count).last().unwrap_or(date)
 }
 
 /// Whether a series has the days of the reference, back to where either begins.
@@ -370,6 +391,17 @@ mod tests {
         let covariance = scaled_covariance(&daily, &[row(0.3), row(0.2)]);
         let wanted = [0.09, 0.5 * 0.3 * 0.2, 0.5 * 0.3 * 0.2, 0.04];
         assert!(covariance.iter().zip(wanted).all(|(is, wanted)| (is - wanted).abs() < 1e-12), "{covariance:?}");
+    }
+
+    #[test]
+    fn a_short_history_is_told_with_the_day_on_which_it_will_be_long_enough() {
+        let friday = Date::from_ymd_opt(2020, 1, 3).unwrap();
+        assert_eq!(weekdays_after(friday, 1), Date::from_ymd_opt(2020, 1, 6).unwrap());
+        let error = Error::TooLittleHistory { from: weekdays_after(friday, 5), known: 500, needed: 505 };
+        assert!(error.is_no_advice_today());
+        let problem = Problem::from(error);
+        assert_eq!(problem.code, "insufficient_history");
+        assert_eq!(problem.message, "no advice before 2020-01-10: 500 of 505 trading days known");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! What can go wrong in the compliance service, and what the caller is told of it.
-use moneta_kit::{bus::HandlerError, problem::Problem, store};
+use moneta_kit::{
+    bus::HandlerError,
+    problem::{Kind, Problem},
+    store,
+};
+use tonic::Code;
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,7 +63,11 @@ pub enum Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Upstream { .. } => Problem::unavailable("dependency_unavailable", error.to_string()),
+            Error::Upstream { ref status, .. } if is_outage(status) => {
+                Problem::unavailable("dependency_unavailable", error.to_string())
+            }
+            // Its own trouble with this one client: waiting would not help, and nobody else meets it.
+            Error::Upstream { .. } => Problem::new(Kind::Internal, "dependency_failed", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
             Error::Refused(problem) => problem,
             Error::Value(error) => error.into(),
@@ -81,9 +90,15 @@ impl From<Error> for HandlerError {
         match error {
             Error::Store(error) => error.into(),
             Error::Event(error) => error.into(),
-            Error::Upstream { .. } => Self::unavailable(error),
+            // Waiting helps when a neighbour is not there, and not when it cannot answer for this one client.
+            Error::Upstream { ref status, .. } if is_outage(status) => Self::unavailable(error),
             Error::Value(_) => Self::permanent(error),
             other => Self::retryable(other),
         }
     }
+}
+
+/// Whether a neighbour is not there, and will be.
+fn is_outage(status: &tonic::Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unauthenticated)
 }

@@ -1,6 +1,6 @@
 //! Conversions between the contracts' messages and the domain's types. Parsing happens here, at the edge.
 use crate::common;
-use moneta_types::{Currency, Money, Price, Quantity};
+use moneta_types::{Currency, Money, Price, Quantity, bounds};
 
 /// A field of a message that is missing or not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,12 +38,17 @@ pub fn money(field: &str, message: Option<common::Money>) -> Result<Money, Inval
     Ok(Money::from_minor(message.minor_units, currency))
 }
 
+/// A deposit or withdrawal from a request's field, within the [bounds] of one.
+pub fn movement(field: &str, message: Option<common::Money>) -> Result<Money, Invalid> {
+    bounds::movement(money(field, message)?).map_err(|error| Invalid::because(field, error))
+}
+
 /// A quantity from a request's field.
 pub fn quantity(field: &str, message: Option<common::Quantity>) -> Result<Quantity, Invalid> {
     message.map(|quantity| Quantity::from_nanos(quantity.nanos)).ok_or_else(|| Invalid::missing(field))
 }
 
-/// A quantity above zero from a request's field.
+/// A quantity above zero from a request's field, within the [bounds] of an order.
 pub fn positive_quantity(field: &str, message: Option<common::Quantity>) -> Result<Quantity, Invalid> {
     let quantity = quantity(field, message)?;
     if !quantity.is_positive() {
@@ -53,7 +58,7 @@ pub fn positive_quantity(field: &str, message: Option<common::Quantity>) -> Resu
             allowed: "a quantity above zero".to_owned(),
         });
     }
-    Ok(quantity)
+    bounds::order_quantity(quantity).map_err(|error| Invalid::because(field, error))
 }
 
 /// A price from a request's field.
@@ -107,5 +112,17 @@ mod tests {
         let error = positive_quantity("quantity", Some(common::Quantity { nanos: -1 })).unwrap_err();
         assert_eq!(error.field, "quantity");
         assert_eq!(error.allowed, "a quantity above zero");
+    }
+
+    #[test]
+    fn what_is_beyond_the_bounds_is_refused_with_the_value_and_what_is_allowed() {
+        let message = common::Money { minor_units: i64::MAX, currency: "USD".to_owned() };
+        let error = movement("amount", Some(message)).unwrap_err();
+        assert_eq!((error.field.as_str(), error.value.as_str()), ("amount", "92233720368547758.07"));
+        assert!(error.allowed.contains("at most 1,000,000,000.00"), "{error}");
+        let error = positive_quantity("quantity", Some(common::Quantity { nanos: i64::MAX })).unwrap_err();
+        assert_eq!(error.allowed, "above zero and at most 10000000");
+        let price = common::Price { value: "10000000.01".to_owned(), currency: "USD".to_owned() };
+        assert_eq!(optional_price("limit_price", Some(price)).unwrap_err().field, "limit_price");
     }
 }

@@ -429,6 +429,21 @@ events! {
         /// The event it tells about.
         about: String,
     }
+    /// A unit of work (a portfolio, an order, an instrument) was set aside because its own work failed, was tried again,
+    /// is repaired, or was released. For operators and the audit log; clients are not told of it.
+    QuarantineChanged "platform.quarantine_changed.v1" |event| format!("{}/{}", event.kind, event.id); {
+        /// Whose work failed.
+        service: String,
+        /// portfolio, order or instrument.
+        kind: String,
+        /// Which one.
+        id: String,
+        /// quarantined, retried, repaired or released.
+        change: String,
+        /// Why it failed, or what is to be known of it.
+        reason: String,
+    }
+
     /// A notification could not be delivered, and no further attempt will be made.
     NotificationFailed "notification.failed.v1" |event| event.user_id.to_string(); {
         /// The notification.

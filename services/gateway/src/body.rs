@@ -7,7 +7,7 @@ use axum::{
 };
 use moneta_contracts::common;
 use moneta_kit::problem::{Problem, parse};
-use moneta_types::{Currency, Money};
+use moneta_types::{Currency, Money, bounds};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
@@ -303,7 +303,7 @@ impl Read for Amount {
         let mut fields = Fields::of::<Self>(path, value, &["amount", "currency"])?;
         let currency: Currency = parse(&format!("{path}.currency"), &fields.take::<String>("currency")?)?;
         let text: String = fields.take("amount")?;
-        let amount = Money::parse(&text, currency).map_err(|error| {
+        let amount = Money::parse(&text, currency).and_then(bounds::amount).map_err(|error| {
             let allowed = match error {
                 moneta_types::Error::Invalid { allowed, .. } => allowed.to_owned(),
                 other => other.to_string(),
@@ -386,6 +386,9 @@ mod tests {
         assert_eq!(fault(with(json!({"amount": "12.345", "currency": "USD"}))).0, "price.amount");
         assert_eq!(fault(with(json!({"amount": 12.34, "currency": "USD"}))).0, "price.amount");
         assert_eq!(fault(with(json!({"amount": "1", "currency": "XXX"}))).0, "price.currency");
+        let (field, value, allowed) = fault(with(json!({"amount": "92233720368547758.07", "currency": "USD"})));
+        assert_eq!((field.as_str(), value.as_str()), ("price.amount", "92233720368547758.07"));
+        assert!(allowed.starts_with("at most 100,000,000,000.00"), "{allowed}");
     }
 
     #[test]

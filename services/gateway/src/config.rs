@@ -14,6 +14,8 @@ pub struct Config {
     pub user_rate: Rate,
     /// Requests of an address that did not sign in.
     pub peer_rate: Rate,
+    /// Requests of one client (a user, or an address that did not sign in) that are answered at the same time.
+    pub requests_at_once: NonZeroU32,
     /// Attempts of an address to sign in, register or refresh a session.
     pub auth_rate: Rate,
     /// How long a page waits for a portfolio or recommendations before it is shown the last known ones, milliseconds.
@@ -54,6 +56,7 @@ impl Default for Config {
             body_limit_bytes: 64 << 10,
             user_rate: Rate::new(200, 3_000),
             peer_rate: Rate::new(100, 1_200),
+            requests_at_once: NonZeroU32::MIN.saturating_add(63),
             auth_rate: Rate::new(30, 60),
             read_deadline_ms: 3_000,
             work_deadline_ms: 30_000,

@@ -1,4 +1,5 @@
-//! Rate limits: by user when the caller is known, by address when not, and a stricter one where passwords are tried.
+//! Rate limits: by user when the caller is known, by address when not, and a stricter one where passwords are tried. And a
+//! limit of what each has answered at the same time.
 use crate::{App, Config, Error, Result, auth::Session, config::Rate};
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -12,8 +13,12 @@ use governor::{
 use moneta_kit::problem::{Kind, Problem};
 use moneta_types::UserId;
 use std::{
+    collections::{HashMap, hash_map::Entry},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +39,27 @@ pub(crate) struct Limits {
     attempts: DefaultKeyedRateLimiter<Who>,
     clock: DefaultClock,
     seen: AtomicU32,
+    /// Requests that are being answered, by client.
+    busy: Arc<Mutex<HashMap<Who, u32>>>,
+    most_at_once: u32,
+}
+
+/// A client's right to have one more request answered at the same time; given back when it is dropped.
+struct Turn {
+    busy: Arc<Mutex<HashMap<Who, u32>>>,
+    who: Who,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut entry) = busy.entry(self.who) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
 }
 
 impl Limits {
@@ -44,7 +70,21 @@ impl Limits {
             attempts: limiter(config.auth_rate)?,
             clock: DefaultClock::default(),
             seen: AtomicU32::new(0),
+            busy: Arc::default(),
+            most_at_once: config.requests_at_once.get(),
         })
+    }
+
+    /// One client cannot occupy everything that answers, however slow its own requests are.
+    fn turn(&self, session: &Session, peer: IpAddr) -> Result<Turn> {
+        let who = session.user().map_or(Who::Peer(peer), Who::User);
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = busy.entry(who).or_default();
+        if *count >= self.most_at_once {
+            return Err(Error::TooMany(Duration::from_secs(1)));
+        }
+        *count += 1;
+        Ok(Turn { busy: Arc::clone(&self.busy), who })
     }
 
     fn check(&self, session: &Session, peer: IpAddr, attempt: bool) -> Result<()> {
@@ -81,6 +121,11 @@ pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Ne
     if let Err(error) = app.limits().check(&session, peer, attempt) {
         return error.into_response();
     }
+    let turn = app.limits().turn(&session, peer);
+    let _turn = match turn {
+        Ok(turn) => turn,
+        Err(error) => return error.into_response(),
+    };
     request.extensions_mut().insert(session);
     next.run(request).await
 }
@@ -104,6 +149,19 @@ mod tests {
         let other: IpAddr = "2001:db8:1:3::1".parse().unwrap();
         assert_eq!(network(one), network(two));
         assert_ne!(network(one), network(other));
+    }
+
+    #[test]
+    fn one_client_occupies_so_many_turns_and_no_other_clients() {
+        let config: Config = serde_json::from_value(serde_json::json!({"requests_at_once": 2})).unwrap();
+        let limits = Limits::new(&config).unwrap();
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let first = limits.turn(&Session::Anonymous, peer).unwrap();
+        let _second = limits.turn(&Session::Anonymous, peer).unwrap();
+        assert!(matches!(limits.turn(&Session::Anonymous, peer), Err(Error::TooMany(_))));
+        assert!(limits.turn(&Session::Anonymous, "10.0.0.9".parse().unwrap()).is_ok());
+        drop(first);
+        assert!(limits.turn(&Session::Anonymous, peer).is_ok());
     }
 
     #[test]

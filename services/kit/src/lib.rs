@@ -12,6 +12,7 @@ pub mod identity;
 pub mod keys;
 pub mod net;
 pub mod problem;
+pub mod quarantine;
 pub mod runner;
 mod secret_file;
 pub mod service;

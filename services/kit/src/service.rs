@@ -6,6 +6,7 @@ use crate::{
     identity::Tokens,
     keys::KeyRing,
     problem::Problem,
+    quarantine::Repair,
     runner::Purpose,
     store::{Db, Migration},
 };
@@ -115,6 +116,7 @@ pub struct Service {
     pub(crate) tasks: Vec<(&'static str, BoxFuture<'static, ()>)>,
     pub(crate) http: Vec<HttpEndpoint>,
     pub(crate) ready: Vec<ReadyCheck>,
+    pub(crate) repair: Option<Arc<dyn Repair>>,
 }
 
 impl std::fmt::Debug for Service {
@@ -163,6 +165,13 @@ impl Service {
     #[must_use]
     pub fn task(mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> Self {
         self.tasks.push((name, Box::pin(task)));
+        self
+    }
+
+    /// How what units in [quarantine](crate::quarantine) missed is done again when an operator asks for it.
+    #[must_use]
+    pub fn repairs(mut self, repair: Arc<dyn Repair>) -> Self {
+        self.repair = Some(repair);
         self
     }
 

@@ -121,6 +121,26 @@ async fn a_service_that_keeps_failing_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_client_whose_every_call_fails_does_not_refuse_another_clients_call() {
+    let mut stage = Stage::start(&[], |config| config.with("client.pause_ms", 1_u64)).await;
+    stage.fake("portfolio", Routes::new(NodeServer::new(Echo::default())));
+    let transport = stage.directory().transport("portfolio").unwrap();
+    for nth in 0..118 {
+        let poisoned = stage.call_service(&format!("poisoned {nth}"));
+        assert_eq!(Problem::from_status(&call_echo(transport.clone(), &poisoned).await.unwrap_err()).code, "poisoned");
+        let other = call_echo(transport.clone(), &stage.call_service("test")).await;
+        assert!(other.is_ok(), "after {nth} failures of another client: {other:?}");
+    }
+    // Nor does one that gives the service no time to answer.
+    for _ in 0..118 {
+        let hasty = stage.call_service("slow").once().deadline(Duration::from_millis(1));
+        assert!(call_echo(transport.clone(), &hasty).await.is_err());
+    }
+    assert_eq!(transport.breaker_state(), "closed");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn a_service_starts_degraded_without_what_it_needs_and_says_so() {
     const NEEDY: ServiceDef = ServiceDef {
         name: "trading",

@@ -96,6 +96,12 @@ impl Series {
         self.0.binary_search_by_key(&date, |bar| bar.date).ok().and_then(|row| self.0.get(row))
     }
 
+    /// The last bar before a date.
+    pub fn before(&self, date: Date) -> Option<&DailyBar> {
+        let row = self.0.partition_point(|bar| bar.date < date);
+        row.checked_sub(1).and_then(|row| self.0.get(row))
+    }
+
     /// The first date after `date`.
     pub fn next_date(&self, date: Option<Date>) -> Option<Date> {
         let row = date.map_or(0, |date| self.0.partition_point(|bar| bar.date <= date));

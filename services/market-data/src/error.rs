@@ -6,7 +6,7 @@ use moneta_contracts::convert::Invalid;
 use moneta_feature_pipeline::polars::prelude::PolarsError;
 use moneta_kit::problem::Problem;
 use moneta_kit::store;
-use moneta_types::{Date, Symbol};
+use moneta_types::{Currency, Date, Symbol};
 
 /// The one error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Error {
     /// Two columns of an imported file mean the same.
     #[error("{file}: the columns {first:?} and {second:?} both mean {column}; one is allowed")]
     RepeatedColumn { file: PathBuf, column: &'static str, first: String, second: String },
+    /// A list of instruments gives one that has prices another currency.
+    #[error("{symbol} has prices in {before} and cannot become an instrument in {given}")]
+    CurrencyChange { symbol: Symbol, before: Currency, given: Currency },
     /// An imported file has no rows.
     #[error("{file}: no rows below the header")]
     NoRows { file: PathBuf },

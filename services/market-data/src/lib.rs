@@ -14,6 +14,7 @@ pub mod import;
 mod instrument;
 mod objects;
 pub mod replay;
+pub mod sanity;
 mod service;
 mod store;
 
@@ -38,7 +39,7 @@ use crate::service::MarketDataService;
 use crate::store::Store;
 
 /// The schema of the service's database.
-pub const MIGRATIONS: &[Migration] = moneta_kit::migrations!["0001_market"];
+pub const MIGRATIONS: &[Migration] = moneta_kit::migrations!["0001_market", "0002_allowed_jumps"];
 
 /// The service, for the binary's list.
 pub const SERVICE: ServiceDef = ServiceDef { name: "market-data", needs: &[], migrations: MIGRATIONS, build };

@@ -129,11 +129,17 @@ impl MarketDataService {
         let instruments = self.chosen(symbols).await?;
         let all = self.history.all().await?;
         let now = self.clock.now();
+        let distrusted = self.store.distrusted().await?;
         let mut prices = Vec::with_capacity(instruments.len());
         for instrument in &instruments {
             let visible = all.get(&instrument.symbol).map(|series| series.visible(now)).unwrap_or_default();
             match visible.split_last() {
-                Some((latest, earlier)) => prices.push(self.price(instrument, latest, earlier)),
+                Some((latest, earlier)) => {
+                    let price = self.price(instrument, latest, earlier);
+                    // Nothing is ordered at a price that is not believed.
+                    let stale = price.stale || distrusted.contains(instrument.symbol.as_str());
+                    prices.push(LatestPrice { stale, ..price });
+                }
                 None if symbols.is_empty() => {}
                 None => return Err(Error::NoPrice { symbol: instrument.symbol.clone(), at: now.date() }),
             }

@@ -1,9 +1,10 @@
 //! The service's database: instruments, which object holds each series, and how far the feed has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use moneta_kit::args;
+use moneta_kit::quarantine;
 use moneta_kit::store::{Db, Row, Tx};
 use moneta_types::{Date, Symbol};
 
@@ -11,6 +12,9 @@ use crate::bar::Series;
 use crate::error::{Error, Result};
 use crate::instrument::Instrument;
 use crate::objects::StoredSeries;
+
+/// What an instrument is called in quarantine.
+pub const INSTRUMENT: &str = "instrument";
 
 /// The two phases of a trading day, as the replay protocol has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +79,12 @@ impl Store {
         self.0.fetch_all(SERIES, args![]).await?.iter().map(stored_series).collect()
     }
 
+    /// Instruments that are set aside because a bar of theirs is not believed.
+    pub async fn distrusted(&self) -> Result<BTreeSet<String>> {
+        let held = quarantine::list(&self.0).await?;
+        Ok(held.into_iter().filter(|entry| entry.unit.kind == INSTRUMENT).map(|entry| entry.unit.id).collect())
+    }
+
     /// How far the feed has come; `None` before the first day.
     pub async fn position(&self) -> Result<Option<Position>> {
         let row = self.0.fetch_optional("SELECT date, phase FROM feed WHERE id = 1", args![]).await?;
@@ -98,6 +108,19 @@ pub async fn series_in(tx: &mut Tx) -> Result<BTreeMap<Symbol, StoredSeries>> {
 pub async fn instruments_in(tx: &mut Tx) -> Result<BTreeMap<Symbol, Instrument>> {
     let rows = tx.fetch_all(INSTRUMENTS, args![]).await?;
     rows.iter().map(instrument).map(|known| known.map(|known| (known.symbol.clone(), known))).collect()
+}
+
+/// Notes that a leap of a price on a day is genuine.
+pub async fn allow_jump(tx: &mut Tx, symbol: &Symbol, date: Date) -> Result<()> {
+    let sql = "INSERT INTO allowed_jumps (symbol, date) VALUES ($1, $2) ON CONFLICT (symbol, date) DO NOTHING";
+    tx.execute(sql, args![symbol, date]).await?;
+    Ok(())
+}
+
+/// Leaps that are known to be genuine.
+pub async fn allowed_jumps(tx: &mut Tx) -> Result<BTreeSet<(Symbol, Date)>> {
+    let rows = tx.fetch_all("SELECT symbol, date FROM allowed_jumps", args![]).await?;
+    rows.iter().map(|row| Ok((row.get("symbol")?, row.get("date")?))).collect()
 }
 
 pub async fn put_instrument(tx: &mut Tx, instrument: &Instrument) -> Result<()> {

@@ -53,6 +53,9 @@ pub enum Command {
     /// Events and dead letters.
     #[command(subcommand)]
     Events(Events),
+    /// Portfolios, orders and instruments that are set aside because their own work failed.
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -117,6 +120,49 @@ pub struct VerifyBackup {
     /// Print JSON for programs instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `moneta quarantine …`
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// Everything that is set aside.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// One of them, with the events that it missed.
+    Show {
+        /// portfolio, order or instrument.
+        kind: String,
+        /// Which one.
+        id: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Have the running service do again, in order, what was missed. It stays set aside until it is released.
+    Retry {
+        /// portfolio, order or instrument.
+        kind: String,
+        /// Which one.
+        id: String,
+        /// Who asks, for the audit log.
+        #[arg(long, default_value = "operator")]
+        by: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Let it go on; refused while something that it missed is undone.
+    Release {
+        /// portfolio, order or instrument.
+        kind: String,
+        /// Which one.
+        id: String,
+        /// Who asks, for the audit log.
+        #[arg(long, default_value = "operator")]
+        by: String,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 /// `moneta run`
@@ -324,6 +370,9 @@ pub enum Market {
         /// Currency of symbols that no instruments file names.
         #[arg(long, default_value = "USD")]
         currency: String,
+        /// Genuine leaps of a price, by symbol and date: AAPL:2020-08-31,TSLA:2020-08-31
+        #[arg(long, value_name = "SYMBOL:DATE", value_delimiter = ',')]
+        allow_jumps: Vec<String>,
         #[command(flatten)]
         common: Common,
     },

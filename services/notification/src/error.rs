@@ -1,5 +1,9 @@
 //! What can go wrong in the notification service, and what the caller is told of it.
-use moneta_kit::{bus::HandlerError, problem::Problem, store};
+use moneta_kit::{
+    bus::HandlerError,
+    problem::{Kind, Problem},
+    store,
+};
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -60,7 +64,11 @@ pub enum Error {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Upstream { .. } => Problem::unavailable("dependency_unavailable", error.to_string()),
+            Error::Upstream { ref status, .. } if crate::reactions::is_outage(status) => {
+                Problem::unavailable("dependency_unavailable", error.to_string())
+            }
+            // Its own trouble with this one client: waiting would not help, and nobody else meets it.
+            Error::Upstream { .. } => Problem::new(Kind::Internal, "dependency_failed", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
             Error::Mandatory { topic, .. } => {
                 Problem::precondition("mandatory_topic", error.to_string()).with_field("topics", topic, "enabled")
@@ -84,7 +92,7 @@ impl From<Error> for HandlerError {
         match error {
             Error::Store(error) => error.into(),
             Error::Event(error) => error.into(),
-            Error::Upstream { .. } => Self::unavailable(error),
+            Error::Upstream { ref status, .. } if crate::reactions::is_outage(status) => Self::unavailable(error),
             Error::Value(_) => Self::permanent(error),
             other => Self::retryable(other),
         }

@@ -3,7 +3,7 @@
 use crate::{
     Config, Error, Result,
     ledger::Trade,
-    portfolio::publish_update,
+    portfolio::{Closes, PORTFOLIO, publish_update},
     store::{self, Reader},
     valuation,
 };
@@ -11,9 +11,11 @@ use async_trait::async_trait;
 use moneta_contracts::events::{BarClosed, Event, PortfolioValued, SessionClosed, TradeExecuted};
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
+    problem::parse,
+    quarantine::{self, Missed, Repair, Trouble, Unit},
     store::{Db, Tx},
 };
-use moneta_types::{Cause, Clock, TransactionId};
+use moneta_types::{Cause, Clock, PortfolioId, TransactionId};
 
 /// The consumer group.
 pub const GROUP: &str = "portfolio";
@@ -37,14 +39,30 @@ impl Handler for Consumer {
             return Ok(());
         }
         if event.is::<TradeExecuted>() {
-            self.trade_executed(&mut tx, &event.decode()?, event.cause()).await?;
+            self.trade_executed(&mut tx, event).await?;
         } else if event.is::<BarClosed>() {
             let day: BarClosed = event.decode()?;
             store::save_closes(&mut tx, day.date, &day.bars).await?;
         } else if event.is::<SessionClosed>() {
-            self.session_closed(&mut tx, &event.decode()?, event.cause()).await?;
+            self.session_closed(&mut tx, event).await?;
         }
         tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What a portfolio in quarantine missed is done again with the closes of its day, which were kept with the event.
+#[async_trait]
+impl Repair for Consumer {
+    async fn redo(&self, tx: &mut Tx, unit: &Unit, missed: &Missed) -> Result<(), HandlerError> {
+        let event = &missed.envelope;
+        if event.is::<TradeExecuted>() {
+            self.book_trade(tx, &event.decode()?, event.cause()).await?;
+        } else if event.is::<SessionClosed>() {
+            let closes: Closes = missed.detail()?;
+            let id: PortfolioId = parse("portfolio", &unit.id)?;
+            self.value(tx, id, &closes, &event.decode()?, event.cause()).await?;
+        }
         Ok(())
     }
 }
@@ -55,7 +73,29 @@ impl Consumer {
         Self { db, clock, config }
     }
 
-    async fn trade_executed(&self, tx: &mut Tx, event: &TradeExecuted, cause: Cause) -> Result<()> {
+    /// Books an execution. A portfolio whose book cannot take it is set aside with the execution, because nothing that has
+    /// happened may be lost; one that is set aside already is given it in its turn.
+    async fn trade_executed(&self, tx: &mut Tx, event: &Envelope) -> Result<(), HandlerError> {
+        let trade: TradeExecuted = event.decode()?;
+        let unit = Unit::new(PORTFOLIO, trade.portfolio_id);
+        if quarantine::holds(tx, &unit).await? {
+            return Ok(quarantine::miss(tx, &unit, event, &()).await?);
+        }
+        let savepoint = tx.savepoint().await?;
+        match quarantine::caught(self.book_trade(tx, &trade, event.cause())).await {
+            Ok(()) => Ok(tx.release(savepoint).await?),
+            // There is no portfolio to set aside.
+            Err(Trouble::Failed(error)) if error.retryable() || matches!(error, Error::NotFound { .. }) => {
+                Err(error.into())
+            }
+            Err(trouble) => {
+                tx.undo(savepoint).await?;
+                Ok(quarantine::put(tx, &unit, event, &(), &trouble.to_string(), &self.clock).await?)
+            }
+        }
+    }
+
+    async fn book_trade(&self, tx: &mut Tx, event: &TradeExecuted, cause: Cause) -> Result<()> {
         if store::has_execution(tx, event.execution_id).await? {
             tracing::info!(execution = %event.execution_id, "execution is booked already");
             return Ok(());
@@ -84,31 +124,61 @@ impl Consumer {
         publish_update(tx, &self.clock, cause, &state, "trade", Some(&booked)).await
     }
 
-    async fn session_closed(&self, tx: &mut Tx, event: &SessionClosed, cause: Cause) -> Result<()> {
+    /// Values every portfolio, each in a unit of work of its own: one that cannot be valued is set aside with the day's
+    /// closes, and the day goes on for all others.
+    async fn session_closed(&self, tx: &mut Tx, event: &Envelope) -> Result<(), HandlerError> {
+        let session: SessionClosed = event.decode()?;
         let closes = store::closes(&mut Reader::Within(tx)).await?;
+        let held = quarantine::held(tx, PORTFOLIO).await?;
         for id in store::ids(&mut Reader::Within(tx), None).await? {
-            let state = store::existing(tx, id, self.config.cost_basis).await?;
-            let currency = state.book.currency();
-            let last = store::last_valuation(&mut Reader::Within(tx), id, currency, None).await?;
-            if last.as_ref().is_some_and(|last| last.date >= event.date) {
+            let unit = Unit::new(PORTFOLIO, id);
+            if held.contains(&unit.id) {
+                quarantine::miss(tx, &unit, event, &closes).await?;
                 continue;
             }
-            let (valuation, lines) = valuation::value(&state, &closes, event.date, last.as_ref())?;
-            if !store::save_valuation(tx, id, &valuation, &lines).await? {
-                continue;
+            let savepoint = tx.savepoint().await?;
+            match quarantine::caught(self.value(tx, id, &closes, &session, event.cause())).await {
+                Ok(()) => tx.release(savepoint).await?,
+                // The store's trouble is everybody's: the whole day is tried again.
+                Err(Trouble::Failed(error)) if error.retryable() => return Err(error.into()),
+                Err(trouble) => {
+                    tx.undo(savepoint).await?;
+                    quarantine::put(tx, &unit, event, &closes, &trouble.to_string(), &self.clock).await?;
+                }
             }
-            let valued = PortfolioValued {
-                portfolio_id: id,
-                owner_id: state.owner,
-                date: event.date,
-                version: state.version,
-                value: valuation.value,
-                cash: valuation.cash,
-                day_return: valuation.link.day_return.normalize(),
-                drawdown: valuation.link.drawdown().normalize(),
-            };
-            tx.publish(&valued, cause, &self.clock).await?;
         }
+        Ok(())
+    }
+
+    async fn value(
+        &self,
+        tx: &mut Tx,
+        id: PortfolioId,
+        closes: &Closes,
+        event: &SessionClosed,
+        cause: Cause,
+    ) -> Result<()> {
+        let state = store::existing(tx, id, self.config.cost_basis).await?;
+        let currency = state.book.currency();
+        let last = store::last_valuation(&mut Reader::Within(tx), id, currency, None).await?;
+        if last.as_ref().is_some_and(|last| last.date >= event.date) {
+            return Ok(());
+        }
+        let (valuation, lines) = valuation::value(&state, closes, event.date, last.as_ref())?;
+        if !store::save_valuation(tx, id, &valuation, &lines).await? {
+            return Ok(());
+        }
+        let valued = PortfolioValued {
+            portfolio_id: id,
+            owner_id: state.owner,
+            date: event.date,
+            version: state.version,
+            value: valuation.value,
+            cash: valuation.cash,
+            day_return: valuation.link.day_return.normalize(),
+            drawdown: valuation.link.drawdown().normalize(),
+        };
+        tx.publish(&valued, cause, &self.clock).await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong in the portfolio service.
 use moneta_kit::problem::Problem;
-use moneta_types::{Currency, ExecutionId, Money, Quantity, Symbol, TransactionId};
+use moneta_types::{Currency, ExecutionId, Money, PortfolioId, Quantity, Symbol, TransactionId};
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,6 +26,20 @@ pub enum Error {
         requested: Money,
         /// At hand.
         available: Money,
+    },
+    /// A deposit leads beyond the largest balance that is kept.
+    #[error("a deposit of {requested} is beyond what the portfolio may still take, {room}")]
+    BalanceLimit {
+        /// Asked for.
+        requested: Money,
+        /// What may still be paid in.
+        room: Money,
+    },
+    /// The portfolio is set aside until operators release it.
+    #[error("portfolio {portfolio} is being looked into, and no money can be moved until that is done")]
+    Quarantined {
+        /// Which one.
+        portfolio: PortfolioId,
     },
     /// The portfolio does not hold the currency.
     #[error("{given} is not held: the portfolio is kept in {held}")]
@@ -140,6 +154,10 @@ impl From<Error> for Problem {
                 requested,
                 format!("at most {available}"),
             ),
+            Error::Quarantined { .. } => Self::precondition("portfolio_quarantined", message),
+            Error::BalanceLimit { requested, room } => {
+                Self::precondition("balance_limit", message).with_field("amount", requested, format!("at most {room}"))
+            }
             Error::CurrencyNotHeld { given, held } => {
                 Self::precondition("currency_not_held", message).with_field("amount.currency", given, held.code())
             }

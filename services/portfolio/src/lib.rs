@@ -39,11 +39,11 @@ fn build(ctx: ServiceContext) -> BoxFuture<'static, Result<Service, StartError>>
     async move {
         let config: Config = ctx.config.section("portfolio")?;
         let face = service::Service::new(ctx.db.clone(), ctx.clock.clone(), config.clone());
-        let consumer = consumer::Consumer::new(ctx.db.clone(), ctx.clock.clone(), config);
-        Ok(Service::new().grpc(PortfolioServer::new(face)).subscribe(Subscription {
+        let consumer = Arc::new(consumer::Consumer::new(ctx.db.clone(), ctx.clock.clone(), config));
+        Ok(Service::new().grpc(PortfolioServer::new(face)).repairs(consumer.clone()).subscribe(Subscription {
             group: consumer::GROUP,
             types: consumer::TYPES,
-            handler: Arc::new(consumer),
+            handler: consumer,
         }))
     }
     .boxed()

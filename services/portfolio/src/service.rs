@@ -4,7 +4,7 @@ use crate::{
     allocation::{self, Snapshot, Target},
     check::{self, Findings},
     ledger::Kind,
-    portfolio::{self, Movement, Portfolio},
+    portfolio::{self, Movement, PORTFOLIO, Portfolio},
     report::{self, Asked},
     store::{self, Reader},
     view,
@@ -15,7 +15,8 @@ use moneta_contracts::{
 };
 use moneta_kit::{
     identity::{self, Identity, Role},
-    problem::{Problem, parse, parse_decimal, parse_opt_date},
+    problem::{Kind as ProblemKind, Problem, parse, parse_decimal, parse_opt_date},
+    quarantine::{self, Unit},
     store::Db,
 };
 use moneta_types::{Clock, Currency, PortfolioId, UserId};
@@ -69,9 +70,18 @@ impl Service {
         Reader::Committed(&self.db)
     }
 
+    async fn listed(&self, id: PortfolioId) -> Result<pb::PortfolioView, Problem> {
+        self.view(&self.load(&id.to_string()).await?).await
+    }
+
     async fn view(&self, state: &Portfolio) -> Result<pb::PortfolioView, Problem> {
         let closes = store::closes(&mut self.reader()).await?;
-        Ok(view::portfolio(state, &closes, self.clock.today(), self.config.stale_after_days)?)
+        let held = quarantine::is_held(&self.db, &Unit::new(PORTFOLIO, state.id)).await?;
+        match view::portfolio(state, &closes, self.clock.today(), self.config.stale_after_days) {
+            Ok(view) => Ok(pb::PortfolioView { quarantined: held, ..view }),
+            Err(_) if held => Ok(view::set_aside(state)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn move_cash(
@@ -82,7 +92,7 @@ impl Service {
         let caller = identity::caller(&request)?.clone();
         let body = request.into_inner();
         let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
-        let amount = convert::money("amount", body.amount).map_err(Problem::from)?;
+        let amount = convert::movement("amount", body.amount).map_err(Problem::from)?;
         let reference = text("client_reference", &body.client_reference, 1)?;
         let note = text("note", &body.note, 0)?;
         let movement = Movement { kind, amount, reference, note };
@@ -132,7 +142,14 @@ impl portfolio_server::Portfolio for Service {
         };
         let mut portfolios = Vec::new();
         for id in store::ids(&mut self.reader(), owner).await.map_err(Problem::from)? {
-            portfolios.push(self.view(&self.load(&id.to_string()).await?).await?);
+            match self.listed(id).await {
+                Ok(view) => portfolios.push(view),
+                // One that cannot be read is not shown, and hides none of the others.
+                Err(problem) if matches!(problem.kind, ProblemKind::Internal | ProblemKind::InvalidArgument) => {
+                    tracing::error!(portfolio = %id, %problem, "a portfolio is left out of a list");
+                }
+                Err(problem) => return Err(problem.into()),
+            }
         }
         Ok(Response::new(pb::ListPortfoliosResponse { portfolios }))
     }
@@ -247,7 +264,13 @@ impl portfolio_server::Portfolio for Service {
         let mut findings = Findings::default();
         let mut tx = self.db.begin().await.map_err(Problem::from)?;
         for id in ids {
-            check::check(&mut tx, id, self.config.cost_basis, &mut findings).await.map_err(Problem::from)?;
+            if let Err(error) = check::check(&mut tx, id, self.config.cost_basis, &mut findings).await {
+                if error.retryable() {
+                    return Err(Problem::from(error).into());
+                }
+                // One that cannot be checked is a finding, and the others are checked.
+                findings.problems.push(format!("portfolio {id} cannot be checked: {error}"));
+            }
         }
         Ok(Response::new(pb::CheckLedgerResponse {
             balanced: findings.problems.is_empty(),

@@ -64,7 +64,23 @@ pub fn portfolio(state: &Portfolio, closes: &Closes, today: Date, stale_after_da
         valued_on: latest.map(|date| date.to_string()).unwrap_or_default(),
         net_contributions: Some(state.book.contributions.into()),
         prices_stale: stale,
+        quarantined: false,
     })
+}
+
+/// A portfolio in quarantine whose worth cannot be told: what it is, and the cash of its book.
+pub fn set_aside(state: &Portfolio) -> pb::PortfolioView {
+    pb::PortfolioView {
+        portfolio_id: state.id.to_string(),
+        owner_id: state.owner.to_string(),
+        name: state.name.clone(),
+        currency: state.book.currency().code().to_owned(),
+        version: state.version,
+        cash: Some(state.book.cash.into()),
+        prices_stale: true,
+        quarantined: true,
+        ..pb::PortfolioView::default()
+    }
 }
 
 /// A transaction with its postings.

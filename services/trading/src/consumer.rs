@@ -9,7 +9,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use moneta_contracts::events::{BarClosed, Event, PortfolioUpdated, SessionClosed};
-use moneta_kit::bus::{Envelope, Handler, HandlerError};
+use moneta_kit::{
+    bus::{Envelope, Handler, HandlerError},
+    quarantine::{Missed, Repair, Unit},
+    store::Tx,
+};
 use std::sync::Arc;
 
 /// The consumer group.
@@ -37,10 +41,10 @@ impl Consumer {
         if event.is::<BarClosed>() {
             let day: BarClosed = event.decode()?;
             let funds = store::cash_of_accounts(&mut Reader::Committed(&self.desk.db)).await?;
-            self.paper.work(day.date, &day.bars, funds).await?;
+            self.paper.work(event, day.date, &day.bars, funds).await?;
         } else if event.is::<SessionClosed>() {
             let day: SessionClosed = event.decode()?;
-            self.paper.end_day(day.date).await?;
+            self.paper.end_day(event, day.date).await?;
         }
         Ok(())
     }
@@ -61,9 +65,21 @@ impl Handler for Consumer {
                 store::mark_booked(&mut tx, execution).await?;
             }
         } else {
-            self.desk.apply_all(&mut tx).await?;
+            self.desk.apply_all(&mut tx, event).await?;
         }
         tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// What an order in quarantine missed at the broker and in our own book is done again, a day at a time.
+#[async_trait]
+impl Repair for Consumer {
+    async fn redo(&self, tx: &mut Tx, unit: &Unit, missed: &Missed) -> Result<(), HandlerError> {
+        let Some(report) = self.paper.redo(tx, &unit.id, &missed.envelope).await? else { return Ok(()) };
+        if let Some(order) = store::find_by_client_id(&mut Reader::Within(tx), &unit.id).await? {
+            self.desk.apply(tx, order.id, &report).await?;
+        }
         Ok(())
     }
 }

@@ -46,6 +46,12 @@ pub enum Error {
         /// Its id.
         order: OrderId,
     },
+    /// The order is set aside until operators release it.
+    #[error("order {order} is being looked into, and cannot be changed until that is done")]
+    Quarantined {
+        /// Which one.
+        order: OrderId,
+    },
     /// Another change of the order came first; a retry makes sense.
     #[error("another change of order {order} came first")]
     Raced {
@@ -100,6 +106,7 @@ impl From<Error> for Problem {
             ),
             Error::NoOrder { order } => Self::not_found("order", order),
             Error::Raced { .. } => Self::conflict("raced", message),
+            Error::Quarantined { .. } => Self::precondition("order_quarantined", message),
             Error::NoContact => Self::unavailable("broker_unavailable", message),
             Error::Neighbour(problem) => *problem,
             Error::Store(error) => error.into(),

@@ -53,13 +53,11 @@ pub async fn build_with(
     let broker = line(paper.clone(), &context);
     let desk = Desk::new(context, config, broker);
     let starting = desk.clone();
+    let consumer = Arc::new(consumer::Consumer::new(desk.clone(), paper));
     Ok(Service::new()
-        .grpc(TradingServer::new(service::Service::new(desk.clone())))
-        .subscribe(Subscription {
-            group: consumer::GROUP,
-            types: consumer::TYPES,
-            handler: Arc::new(consumer::Consumer::new(desk, paper)),
-        })
+        .grpc(TradingServer::new(service::Service::new(desk)))
+        .repairs(consumer.clone())
+        .subscribe(Subscription { group: consumer::GROUP, types: consumer::TYPES, handler: consumer })
         .task("reconcile", async move {
             // What was sent when the process last stopped is settled before the platform counts as quiet.
             loop {

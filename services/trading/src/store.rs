@@ -5,7 +5,8 @@ mod switches;
 
 pub use accounts::{cash_of_accounts, mark_booked, save_account};
 pub use orders::{
-    Filter, add_message, find, find_by_key, insert, list, messages_since, save, unbooked_fills, working, working_ids,
+    Filter, add_message, find, find_by_client_id, find_by_key, insert, list, messages_since, portfolios_behind, save,
+    unbooked_fills, working, working_ids,
 };
 pub use switches::{engage, engaged, release};
 

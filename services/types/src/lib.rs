@@ -1,6 +1,7 @@
 //! The values that every part of Moneta speaks in: money, quantities, prices, ids and time. No I/O.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bounds;
 mod clock;
 mod id;
 mod money;

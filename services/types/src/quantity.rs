@@ -109,16 +109,19 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// The price of one unit: above zero, at most twelve decimals. A decimal string in JSON; the instrument gives the currency.
+/// The price of one unit: above zero, at most [`LARGEST_PRICE`](crate::bounds::LARGEST_PRICE), at most twelve decimals. A decimal string in JSON; the instrument gives the currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Price(Decimal);
 
 impl Price {
-    /// A price; an error when it is not above zero or has more than twelve decimals.
+    /// A price; an error when it is not above zero, larger than any that is kept, or has more than twelve decimals.
     pub fn new(value: Decimal) -> Result<Self> {
         if value <= Decimal::ZERO {
             return Err(Error::invalid("price", value, "a number above zero"));
+        }
+        if value > Decimal::from(crate::bounds::LARGEST_PRICE) {
+            return Err(Error::invalid("price", value, "a number above zero and at most 10000000"));
         }
         let normal = value.normalize();
         if normal.scale() > 12 {

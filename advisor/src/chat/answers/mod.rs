@@ -128,6 +128,9 @@ impl<'a> Turn<'a> {
             Err(Error::Problem(problem)) if is_users_matter(problem.kind.into()) => {
                 Ok(Reply::refuse("not_permitted", format!("I cannot do that: {}.", problem.message)))
             }
+            Err(error @ (Error::TooLittleHistory { .. } | Error::NoView { .. })) => {
+                Ok(Reply::refuse("insufficient_history", format!("I cannot compute that yet: {error}.")))
+            }
             Err(Error::NotReady(reason)) => {
                 Ok(Reply::refuse("unavailable", format!("I cannot compute that yet: {reason}.")))
             }

@@ -11,7 +11,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use moneta_contracts::{common, trading as pb};
+use moneta_contracts::{common, convert, trading as pb};
 use moneta_kit::problem::{Problem, parse};
 use moneta_types::{Price, Quantity};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -68,6 +68,7 @@ params! {
 impl OrderInput {
     fn request(self, idempotency_key: String) -> Result<pb::SubmitOrderRequest, Problem> {
         let quantity: Quantity = parse("quantity", &self.quantity)?;
+        let quantity = convert::positive_quantity("quantity", Some(quantity.into()))?;
         Ok(pb::SubmitOrderRequest {
             quantity: Some(quantity.into()),
             limit_price: price("limit_price", self.limit_price)?,

@@ -123,6 +123,7 @@ fn view() -> portfolio::PortfolioView {
         valued_on: "2020-03-12".to_owned(),
         net_contributions: usd(10_000_000),
         prices_stale: false,
+        quarantined: false,
     }
 }
 

@@ -8,6 +8,7 @@ mod handler;
 mod quiet;
 mod relay;
 
+pub(crate) use embedded::panic_text;
 pub use embedded::{EmbeddedBus, EmbeddedOptions};
 pub use envelope::Envelope;
 pub(crate) use handler::Replayed;

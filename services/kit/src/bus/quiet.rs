@@ -1,5 +1,5 @@
 //! Quiet: nothing that has happened is still waiting to have its effect. The replay moves on only then.
-use super::{EventBus, Result};
+use super::{EventBus, GroupBacklog, Result};
 use crate::{entropy, lock, store::Db};
 use async_trait::async_trait;
 use std::{
@@ -141,6 +141,25 @@ impl Quiet {
         }
     }
 
+    /// Waits until what can be done is done, for at most `patience`: what is parked waits for its own time, a process that
+    /// does not answer is not waited for, and a consumer that is far behind does not hold back a market that goes by the
+    /// machine's clock. Whether all was done.
+    pub async fn settled(&self, patience: Duration) -> bool {
+        let settled = async {
+            loop {
+                match self.undone(false).await {
+                    Ok(None) => return,
+                    Ok(Some(_)) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %crate::problem::chain(&error), "cannot tell whether all is done");
+                    }
+                }
+                entropy::pause(ASK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(patience, settled).await.is_ok()
+    }
+
     /// As [`Quiet::wait`], but gives up when the token is cancelled; whether it became quiet.
     pub async fn wait_or(&self, shutdown: &CancellationToken) -> bool {
         tokio::select! {
@@ -164,8 +183,14 @@ impl Quiet {
         if self.0.bus.surely_undone() {
             return Ok(Some("consumers of this process".to_owned()));
         }
+        self.undone(true).await
+    }
+
+    /// What is undone, with or without what is parked.
+    async fn undone(&self, parked: bool) -> Result<Option<String>> {
         let backlog = self.0.bus.backlog().await?;
-        if let Some(group) = backlog.groups.iter().find(|group| group.waiting + group.parked > 0) {
+        let behind = |group: &&GroupBacklog| group.waiting > 0 || (parked && group.parked > 0);
+        if let Some(group) = backlog.groups.iter().find(behind) {
             return Ok(Some(format!("group {}: {} waiting, {} parked", group.group, group.waiting, group.parked)));
         }
         let here = self.pending_here();
@@ -178,6 +203,7 @@ impl Quiet {
                 Some(count) => {
                     return Ok(Some(format!("{}: {count} events in outboxes or held work", neighbour.name())));
                 }
+                None if !parked => {}
                 None => return Ok(Some(format!("{} does not answer", neighbour.name()))),
             }
         }

@@ -1,4 +1,6 @@
 //! A circuit breaker: when a service keeps failing, calls to it fail at once for a while, and then a few are let through.
+//! It is shared by all callers, so what counts as a failure is the service's own (no connection, no answer in fair time,
+//! overload) and never what one caller asks for or is: see `transport::is_fault_of_the_service`.
 use std::{collections::VecDeque, time::Duration};
 
 /// When to open and for how long.

@@ -17,12 +17,17 @@ use tonic::{
     service::Routes,
     transport::{Channel, Endpoint},
 };
+use tonic_types::StatusExt as _;
 use tower::{Service, ServiceExt as _};
 
 /// Metadata key of a call that must not be tried twice.
 pub(super) const ONCE_HEADER: &str = "x-moneta-once";
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 const STATUS_HEADER: &str = "grpc-status";
+/// Codes with which a service says that it cannot take more, from whomever it comes.
+const OVERLOAD: [&str; 2] = ["overloaded", "store_busy"];
+/// An answer that did not come within less than this is no fault of the service.
+const FAIR_WAIT: Duration = Duration::from_secs(1);
 
 /// Where a service is: routes in this process, bound when the service has started, or a channel to another process.
 #[derive(Debug, Clone)]
@@ -135,13 +140,20 @@ impl Transport {
             return Outcome::Refused(Problem::unavailable("circuit_open", message).into());
         };
         let left = deadline.saturating_duration_since(Instant::now());
+        let fair = left >= FAIR_WAIT.min(self.shared.config.deadline());
         let request = copy(parts, body);
         let answered = tokio::time::timeout(left, self.send(request)).await;
         let response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(status)) => status.into_http(),
-            Err(_) => {
+            Ok(Err(status)) => {
                 permit.record(false);
+                return Outcome::Unavailable(status.into_http());
+            }
+            Err(_) => {
+                // A caller that gave the service no time to answer says nothing of the service.
+                if fair {
+                    permit.record(false);
+                }
                 let message = format!("{} did not answer in time", self.service);
                 return Outcome::Refused(
                     Problem::new(crate::problem::Kind::DeadlineExceeded, "deadline_exceeded", message).into(),
@@ -154,7 +166,7 @@ impl Transport {
             .get(STATUS_HEADER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map_or(Code::Ok, Code::from_i32);
-        permit.record(!matches!(code, Code::Unavailable | Code::DeadlineExceeded));
+        permit.record(!is_fault_of_the_service(code, response.headers()));
         if code == Code::Unavailable { Outcome::Unavailable(response) } else { Outcome::Answer(response) }
     }
 
@@ -185,6 +197,17 @@ impl Transport {
             }
         }
     }
+}
+
+/// Whether an answer tells of a service that is in trouble itself. A service that answers is there: what it says about one
+/// caller's request or state (a refusal, an internal error, a quota, a neighbour that failed it) opens no circuit for the
+/// others. Only that it is overloaded, or an answer that is none of a service of ours (a proxy's, a transport's), does.
+fn is_fault_of_the_service(code: Code, headers: &HeaderMap) -> bool {
+    matches!(code, Code::Unavailable | Code::DeadlineExceeded)
+        && Status::from_header_map(headers).is_none_or(|status| {
+            status.get_error_details().error_info().is_none()
+                || OVERLOAD.contains(&Problem::from_status(&status).code.as_str())
+        })
 }
 
 enum Outcome {

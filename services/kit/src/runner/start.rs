@@ -16,6 +16,7 @@ use crate::{
     identity::{Guard, Tokens, guarded},
     keys::KeyRing,
     net,
+    quarantine::{self, NothingToRedo},
     service::{HttpEndpoint, Service, ServiceContext, ServiceDef},
     store::{Db, Durability, sqlite_url},
     telemetry,
@@ -125,6 +126,9 @@ pub(crate) async fn start(
         if let Some(transport) = transport {
             transport.bind(Some(service.routes.clone()));
         }
+        if let Some(db) = dbs.get(def.name).cloned() {
+            service = service.ready("quarantine", move || quarantine::check(db.clone()));
+        }
         tracing::info!(service = def.name, "built");
         built.push((*def, service, unit));
     }
@@ -222,6 +226,8 @@ pub(crate) async fn start(
 
 fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn EventBus>, clock: &Clock) {
     if let Some(db) = db {
+        let repair = service.repair.take().unwrap_or_else(|| Arc::new(NothingToRedo));
+        unit.spawn("quarantine", quarantine::serve(db.clone(), repair, clock.clone(), unit.shutdown.clone()));
         unit.spawn_relay(bus::relay(db, Arc::clone(bus), unit.last_call.clone()));
     }
     for Subscription { group, handler, .. } in std::mem::take(&mut service.subscriptions) {

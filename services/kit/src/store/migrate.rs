@@ -66,6 +66,28 @@ CREATE TABLE IF NOT EXISTS kit_state (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS quarantine (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    error TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    requested TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+CREATE TABLE IF NOT EXISTS quarantine_missed (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    place BIGINT NOT NULL,
+    event_id TEXT NOT NULL,
+    envelope TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (kind, id, place),
+    UNIQUE (kind, id, event_id)
+);
 ";
 
 pub(super) async fn kit_tables(tx: &mut Tx) -> Result<()> {

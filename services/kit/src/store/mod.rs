@@ -15,7 +15,7 @@ pub use args::{Arg, Args, ToArg};
 pub use error::{Error, ErrorKind, Result};
 pub use migrate::{Migration, version_of};
 pub use row::{FromColumn, Row, Value};
-pub use tx::Tx;
+pub use tx::{Savepoint, Tx};
 
 use crate::{entropy::SystemClock, files};
 pub(crate) use connection::Bare;

@@ -20,6 +20,16 @@ pub struct Tx {
     work: Work,
     db: Db,
     published: HashMap<(&'static str, String), u32>,
+    /// What was published, in order, so that a savepoint can take it back.
+    order: Vec<(&'static str, String)>,
+    written: i64,
+}
+
+/// A point of a transaction to which the work after it can be undone, and nothing else.
+#[derive(Debug)]
+#[must_use = "a savepoint is released or undone"]
+pub struct Savepoint {
+    published: usize,
     written: i64,
 }
 
@@ -38,7 +48,7 @@ impl Tx {
         let mut connection = db.0.health.watch(connections.take().await)?;
         db.0.health.watch(connection.begin().await)?;
         let work = Work { connection: Some(connection), turn: Some(turn) };
-        Ok(Self { work, db: db.clone(), published: HashMap::new(), written: 0 })
+        Ok(Self { work, db: db.clone(), published: HashMap::new(), order: Vec::new(), written: 0 })
     }
 
     /// Runs a statement; the number of rows that it changed.
@@ -84,6 +94,7 @@ impl Tx {
         let count = self.published.entry((E::TYPE, event.subject())).or_default();
         let nth = *count;
         *count += 1;
+        self.order.push((E::TYPE, event.subject()));
         let source = self.db.service().to_owned();
         let envelope = crate::bus::Envelope::of(event, cause, nth, &source, actor, clock.now())
             .map_err(|source| Error::Event { event_type: E::TYPE, source })?;
@@ -109,6 +120,37 @@ impl Tx {
             )
             .await?;
         Ok(added == 1)
+    }
+
+    /// The service whose transaction this is.
+    pub fn service(&self) -> &str {
+        self.db.service()
+    }
+
+    /// Begins a unit of work that may fail by itself: [`Tx::release`] keeps it, [`Tx::undo`] takes it back, its events
+    /// included, and the rest of the transaction stands either way. The last one begun ends first.
+    pub async fn savepoint(&mut self) -> Result<Savepoint> {
+        self.execute("SAVEPOINT unit", args![]).await?;
+        Ok(Savepoint { published: self.order.len(), written: self.written })
+    }
+
+    /// Keeps what was done since a savepoint.
+    pub async fn release(&mut self, _: Savepoint) -> Result<()> {
+        self.execute("RELEASE SAVEPOINT unit", args![]).await?;
+        Ok(())
+    }
+
+    /// Undoes what was done since a savepoint. An error means that the engine has given up the whole transaction.
+    pub async fn undo(&mut self, savepoint: Savepoint) -> Result<()> {
+        self.execute("ROLLBACK TO SAVEPOINT unit", args![]).await?;
+        self.execute("RELEASE SAVEPOINT unit", args![]).await?;
+        for key in self.order.drain(savepoint.published..) {
+            if let Some(count) = self.published.get_mut(&key) {
+                *count -= 1;
+            }
+        }
+        self.written = savepoint.written;
+        Ok(())
     }
 
     /// Makes everything of this transaction last, and wakes the relay when events were written.

@@ -12,7 +12,7 @@ use moneta_contracts::{
 use moneta_kit::{
     client::{Call, Transport},
     identity,
-    problem::Problem,
+    problem::{Kind, Problem},
     service::{Service, ServiceDef},
 };
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,17 @@ impl Node for Echo {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let refuse = self.unavailable.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if refuse.is_ok() {
-            return Err(Problem::unavailable("resting", "not now").into());
+            return Err(Problem::unavailable("overloaded", "not now").into());
         }
         let Ok(caller) = identity::caller(&request) else {
             return Ok(Response::new(StatusResponse::default()));
         };
+        // A client whose own state makes every call fail, in each way that a service can answer.
+        if let Some(way) = caller.subject.strip_prefix("poisoned ") {
+            let kinds = Kind::ALL;
+            let kind = kinds[way.parse::<usize>().unwrap_or_default() % kinds.len()];
+            return Err(Problem::new(kind, "poisoned", "this client's own state fails").into());
+        }
         assert!(caller.subject != "panic", "on purpose");
         if caller.subject == "slow" {
             std::future::pending::<()>().await;

@@ -11,26 +11,33 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use moneta_kit::entropy::SystemClock;
 use moneta_kit::store::{Db, Tx};
-use moneta_types::{Currency, Date, Symbol};
+use moneta_types::{Currency, Date, Symbol, WallClock as _};
 use serde::Serialize;
 
 use crate::bar::Series;
 use crate::error::{Error, Result};
 use crate::instrument::Instrument;
 use crate::objects::{self, Objects};
+use crate::sanity::{self, Fault};
 use crate::store::{self, Store};
+use parse::{Place, Places};
 
 /// What files do not say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Currency of symbols that no instruments file names; they are taken for shares.
     pub currency: Currency,
+    /// The last day that history can have.
+    pub today: Date,
+    /// Leaps of a price that are genuine, by symbol and date.
+    pub allow_jumps: BTreeSet<(Symbol, Date)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { currency: Currency::Usd }
+        Options { currency: Currency::Usd, today: SystemClock.now().date(), allow_jumps: BTreeSet::new() }
     }
 }
 
@@ -43,6 +50,8 @@ pub struct Report {
     pub series: Vec<SeriesReport>,
     /// Columns that were not understood and not used, as `file: column`.
     pub ignored_columns: Vec<String>,
+    /// Moves that look like a split for which the series is not adjusted; for a person to look at.
+    pub probable_splits: Vec<String>,
 }
 
 /// What became of one series.
@@ -67,6 +76,8 @@ pub struct SeriesReport {
 struct Contents {
     instruments: BTreeMap<Symbol, Instrument>,
     series: BTreeMap<Symbol, Series>,
+    places: Places,
+    currencies: BTreeMap<Symbol, (Currency, Place)>,
     ignored_columns: Vec<String>,
 }
 
@@ -91,8 +102,8 @@ impl Importer {
     /// # Errors
     /// The first thing that is wrong in the files, by file, line, column and value; or a failure to store.
     pub async fn import(&self, paths: &[PathBuf], options: Options) -> Result<Report> {
-        let owned = paths.to_vec();
-        let contents = tokio::task::spawn_blocking(move || read(&owned)).await.map_err(|_| Error::Reader)??;
+        let (owned, today) = (paths.to_vec(), options.today);
+        let contents = tokio::task::spawn_blocking(move || read(&owned, today)).await.map_err(|_| Error::Reader)??;
         let (tx, report) = self.stage(contents, options).await?;
         tx.commit().await?;
         self.sweep().await?;
@@ -104,12 +115,21 @@ impl Importer {
         let mut tx = self.store.begin().await?;
         let mut report = Report { ignored_columns: contents.ignored_columns, ..Report::default() };
         let mut known = store::instruments_in(&mut tx).await?;
+        let named = |symbol: &Symbol| contents.currencies.get(symbol).map(|(currency, _)| *currency);
         let unnamed: Vec<Instrument> = contents
             .series
             .keys()
             .filter(|symbol| !known.contains_key(symbol) && !contents.instruments.contains_key(symbol))
-            .map(|symbol| Instrument::unnamed(symbol.clone(), options.currency))
+            .map(|symbol| Instrument::unnamed(symbol.clone(), named(symbol).unwrap_or(options.currency)))
             .collect();
+        let stored = store::series_in(&mut tx).await?;
+        for (symbol, instrument) in &contents.instruments {
+            // Prices that are there already would change their meaning.
+            let before = known.get(symbol).filter(|_| stored.contains_key(symbol)).map(|known| known.currency);
+            if let Some(before) = before.filter(|before| *before != instrument.currency) {
+                return Err(Error::CurrencyChange { symbol: symbol.clone(), before, given: instrument.currency });
+            }
+        }
         for instrument in contents.instruments.into_values().chain(unnamed) {
             if known.get(&instrument.symbol) != Some(&instrument) {
                 store::put_instrument(&mut tx, &instrument).await?;
@@ -117,13 +137,25 @@ impl Importer {
                 known.insert(instrument.symbol.clone(), instrument);
             }
         }
-        let stored = store::series_in(&mut tx).await?;
+        for (symbol, (given, place)) in &contents.currencies {
+            if let Some(instrument) = known.get(symbol).filter(|instrument| instrument.currency != *given) {
+                let allowed = format!("{}, the currency of {symbol}", instrument.currency);
+                return Err(place.refuse(Fault { field: "currency", value: given.to_string(), allowed }));
+            }
+        }
+        for (symbol, date) in &options.allow_jumps {
+            store::allow_jump(&mut tx, symbol, *date).await?;
+        }
+        let allowed = store::allowed_jumps(&mut tx).await?;
         for (symbol, newer) in contents.series {
             let current = match stored.get(&symbol) {
                 Some(record) => self.objects.get(record).await?,
                 None => Series::default(),
             };
             let (merged, added, changed) = current.merge(&newer);
+            if let Some(places) = contents.places.get(&symbol) {
+                check_jumps(&symbol, &merged, places, &allowed, &mut report.probable_splits)?;
+            }
             let (Some(first), Some(last)) = (merged.all().first(), merged.all().last()) else { continue };
             report.series.push(SeriesReport {
                 symbol: symbol.clone(),
@@ -156,10 +188,37 @@ impl Importer {
     }
 }
 
+/// Refuses leaps between neighbouring days of a series as it will be, at the days that the files bring or follow.
+fn check_jumps(
+    symbol: &Symbol,
+    merged: &Series,
+    places: &BTreeMap<Date, Place>,
+    allowed: &BTreeSet<(Symbol, Date)>,
+    splits: &mut Vec<String>,
+) -> Result<()> {
+    for pair in merged.all().windows(2) {
+        let [before, bar] = pair else { continue };
+        let Some(place) = places.get(&bar.date).or_else(|| places.get(&before.date)) else { continue };
+        if allowed.contains(&(symbol.clone(), bar.date)) {
+            continue;
+        }
+        if let Some(fault) = sanity::jump(before, bar) {
+            let hint =
+                format!("{}; a genuine leap is let through by --allow-jumps {symbol}:{}", fault.allowed, bar.date);
+            return Err(place.refuse(Fault { allowed: hint, ..fault }));
+        }
+        if let Some(ratio) = sanity::unadjusted_split(before, bar) {
+            let (from, to) = (before.adj_close, bar.adj_close);
+            splits.push(format!("{symbol} {}: {from} to {to}, probably a {ratio} split not adjusted for", bar.date));
+        }
+    }
+    Ok(())
+}
+
 /// Reads and checks all files; a symbol's bars may come from several of them.
-fn read(paths: &[PathBuf]) -> Result<Contents> {
+fn read(paths: &[PathBuf], today: Date) -> Result<Contents> {
     let mut contents = Contents::default();
-    let mut bars = parse::Bars::default();
+    let mut bars = parse::Bars::new(today);
     for file in table::files(paths)? {
         let table = table::read(&file)?;
         if instruments::describes(&table) {
@@ -170,7 +229,8 @@ fn read(paths: &[PathBuf]) -> Result<Contents> {
             contents.ignored_columns.extend(bars.add(&table)?);
         }
     }
-    contents.series = bars.into_series();
+    contents.currencies = std::mem::take(&mut bars.currencies);
+    (contents.series, contents.places) = bars.into_series();
     Ok(contents)
 }
 

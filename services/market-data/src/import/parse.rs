@@ -1,15 +1,20 @@
 //! Rows of text as daily bars.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use moneta_types::{Date, Price, Symbol};
+use moneta_types::{Currency, Date, Price, Symbol};
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::table::{Table, normal};
 use crate::bar::{DailyBar, Series};
 use crate::error::{Error, Result};
+use crate::sanity::{self, Fault};
 
 /// Decimals that a price keeps. Adjusted closes come with the noise of binary fractions behind the eighth.
 const PRICE_DECIMALS: u32 = 8;
@@ -22,35 +27,126 @@ const LOW: &[&str] = &["low"];
 const CLOSE: &[&str] = &["close"];
 const ADJ_CLOSE: &[&str] = &["adj_close", "adjclose", "adjusted_close"];
 const VOLUME: &[&str] = &["volume"];
+const CURRENCY: &[&str] = &["currency"];
+
+/// Where a row was read.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) file: Arc<PathBuf>,
+    pub(super) line: u64,
+}
+
+impl Place {
+    /// The error of a field that is not believed.
+    pub(super) fn refuse(&self, fault: Fault) -> Error {
+        Error::Cell {
+            file: (*self.file).clone(),
+            line: self.line,
+            column: fault.field.to_owned(),
+            value: fault.value,
+            allowed: fault.allowed,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.file.display(), self.line)
+    }
+}
+
+/// Where each bar of each symbol was read.
+pub(super) type Places = BTreeMap<Symbol, BTreeMap<Date, Place>>;
 
 /// Bars from all the files of an import, with where each was read.
-#[derive(Default)]
-pub(super) struct Bars(BTreeMap<Symbol, BTreeMap<Date, (DailyBar, String)>>);
+pub(super) struct Bars {
+    bars: BTreeMap<Symbol, BTreeMap<Date, (DailyBar, Place)>>,
+    /// Currencies that rows name, with where each was named first.
+    pub(super) currencies: BTreeMap<Symbol, (Currency, Place)>,
+    /// Nothing is later than this.
+    today: Date,
+}
 
 impl Bars {
+    pub(super) fn new(today: Date) -> Self {
+        Self { bars: BTreeMap::new(), currencies: BTreeMap::new(), today }
+    }
+
     /// Adds a table's rows; the answer is its columns that were not used.
     pub(super) fn add(&mut self, table: &Table) -> Result<Vec<String>> {
         let columns = Columns::of(table)?;
+        let file = Arc::new(table.file.clone());
+        let mut orders: BTreeMap<Symbol, (Date, Option<Ordering>)> = BTreeMap::new();
         for (line, cells) in &table.rows {
+            let place = Place { file: Arc::clone(&file), line: *line };
             let symbol = columns.symbol(table, *line, cells)?;
             let bar = columns.bar(table, *line, cells)?;
-            match self.0.entry(symbol).or_default().entry(bar.date) {
+            let refuse = |fault: Fault| table.refuse(*line, columns.of_field(fault.field), &fault.value, fault.allowed);
+            if let Some(fault) = sanity::day(bar.date, self.today).or_else(|| sanity::range(&bar)) {
+                return Err(refuse(fault));
+            }
+            if let Some(column) = columns.currency {
+                self.note_currency(table, *line, column, cells, &symbol, &place)?;
+            }
+            let date = bar.date;
+            match self.bars.entry(symbol.clone()).or_default().entry(date) {
                 Entry::Vacant(slot) => {
-                    slot.insert((bar, format!("{}, line {line}", table.file.display())));
+                    slot.insert((bar, place));
                 }
                 Entry::Occupied(earlier) => {
                     let allowed = format!("one row a symbol and date; the first is {}", earlier.get().1);
-                    return Err(table.refuse(*line, columns.date, &bar.date.to_string(), allowed));
+                    return Err(table.refuse(*line, columns.date, &date.to_string(), allowed));
                 }
+            }
+            // Newest first is as good as oldest first; dates that go to and fro are of a file that was put together wrongly.
+            if let Some((last, order)) = orders.get(&symbol).copied() {
+                let now = date.cmp(&last);
+                if order.is_some_and(|order| order != now) {
+                    let allowed =
+                        format!("dates of a symbol in order, oldest or newest first; the row before is of {last}");
+                    return Err(table.refuse(*line, columns.date, &date.to_string(), allowed));
+                }
+                orders.insert(symbol, (date, Some(now)));
+            } else {
+                orders.insert(symbol, (date, None));
             }
         }
         Ok(columns.unused(table))
     }
 
-    pub(super) fn into_series(self) -> BTreeMap<Symbol, Series> {
-        let series =
-            |days: BTreeMap<Date, (DailyBar, String)>| Series::new(days.into_values().map(|(bar, _)| bar).collect());
-        self.0.into_iter().map(|(symbol, days)| (symbol, series(days))).collect()
+    fn note_currency(
+        &mut self,
+        table: &Table,
+        line: u64,
+        column: usize,
+        cells: &[String],
+        symbol: &Symbol,
+        place: &Place,
+    ) -> Result<()> {
+        let text = cell(cells, column);
+        let given: Currency = text.parse().map_err(|error| table.refuse(line, column, text, allowed(&error)))?;
+        let (first, at) = self.currencies.entry(symbol.clone()).or_insert_with(|| (given, place.clone()));
+        if *first != given {
+            return Err(table.refuse(line, column, text, format!("{first}, as in {at}")));
+        }
+        Ok(())
+    }
+
+    /// The series, and where each of their bars was read.
+    pub(super) fn into_series(self) -> (BTreeMap<Symbol, Series>, Places) {
+        let mut all = BTreeMap::new();
+        let mut places = Places::new();
+        for (symbol, days) in self.bars {
+            let mut bars = Vec::with_capacity(days.len());
+            let mut read = BTreeMap::new();
+            for (date, (bar, place)) in days {
+                bars.push(bar);
+                read.insert(date, place);
+            }
+            all.insert(symbol.clone(), Series::new(bars));
+            places.insert(symbol, read);
+        }
+        (all, places)
     }
 }
 
@@ -64,6 +160,7 @@ struct Columns {
     close: usize,
     adj_close: Option<usize>,
     volume: Option<usize>,
+    currency: Option<usize>,
 }
 
 /// A long table names the symbol in every row, a file of one symbol by its own name.
@@ -87,11 +184,25 @@ impl Columns {
             close: table.required("close", CLOSE)?,
             adj_close: table.column("adj_close", ADJ_CLOSE)?,
             volume: table.column("volume", VOLUME)?,
+            currency: table.column("currency", CURRENCY)?,
         })
     }
 
+    /// The column of a bar's field; the close's where the table has none of its own.
+    fn of_field(&self, field: &str) -> usize {
+        let column = match field {
+            "date" => Some(self.date),
+            "open" => self.open,
+            "high" => self.high.or(self.low),
+            "low" => self.low,
+            "adj_close" => self.adj_close,
+            _ => None,
+        };
+        column.unwrap_or(self.close)
+    }
+
     fn unused(&self, table: &Table) -> Vec<String> {
-        let known = [SYMBOL, DATE, OPEN, HIGH, LOW, CLOSE, ADJ_CLOSE, VOLUME].concat();
+        let known = [SYMBOL, DATE, OPEN, HIGH, LOW, CLOSE, ADJ_CLOSE, VOLUME, CURRENCY].concat();
         let unused = table.header.iter().filter(|name| !known.contains(&normal(name).as_str()));
         unused.map(|name| format!("{}: {name}", table.file.display())).collect()
     }
@@ -114,10 +225,6 @@ impl Columns {
         let open = optional(self.open)?.unwrap_or(close);
         let high = optional(self.high)?.unwrap_or(open.max(close));
         let low = optional(self.low)?.unwrap_or(open.min(close));
-        if high < low {
-            let column = self.high.or(self.low).unwrap_or(self.close);
-            return Err(table.refuse(line, column, cell(cells, column), format!("a high not below the low, {low}")));
-        }
         Ok(DailyBar {
             date: date(table, line, self.date, cells)?,
             open,

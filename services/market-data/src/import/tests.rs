@@ -199,7 +199,7 @@ async fn a_crash_before_the_commit_leaves_the_old_history_and_the_next_import_cl
     let before = fixture.series("AAA").await;
 
     let second = fixture.write("AAA.csv", "date,close\n2020-01-03,2\n");
-    let contents = read(std::slice::from_ref(&second)).unwrap();
+    let contents = read(std::slice::from_ref(&second), Options::default().today).unwrap();
     let (tx, _) = fixture.importer.stage(contents, Options::default()).await.unwrap();
     drop(tx);
     assert_eq!(fixture.series("AAA").await, before);
@@ -263,4 +263,65 @@ async fn close_only_history_repeats_the_close_and_unknown_columns_are_reported()
     assert_eq!(bar.close.to_string(), "0.12345679", "eight decimals, half to even");
     assert_eq!([bar.open, bar.high, bar.low, bar.adj_close], [bar.close; 4]);
     assert_eq!(bar.volume, 0);
+}
+
+#[tokio::test]
+async fn a_bar_that_cannot_be_is_named_with_what_is_allowed() {
+    let fixture = Fixture::new().await;
+    for (row, column, value, allowed) in [
+        ("2999-01-04,1,2,0.5,1,1,1", "date", "2999-01-04", "from 1900-01-01 to today"),
+        ("1899-12-29,1,2,0.5,1,1,1", "date", "1899-12-29", "from 1900-01-01 to today"),
+        ("2020-01-02,3,2,0.5,1,1,1", "open", "3", "within the day's range, 0.5 to 2"),
+        ("2020-01-02,1,2,0.5,0.4,1,1", "close", "0.4", "within the day's range, 0.5 to 2"),
+        ("2020-01-02,1,2000,0.5,1500,1500,1", "close", "1500", "within 20 times of the one before, 1 on 2020-01-01"),
+        ("2020-01-02,1,2,0.5,1,0.001,1", "adj_close", "0.001", "--allow-jumps AAA:2020-01-02"),
+        ("2020-01-02,1,99999999,0.5,1,1,1", "high", "99999999", "a decimal number above zero"),
+    ] {
+        let file = fixture.write("AAA.csv", &format!("{HEADER}2020-01-01,1,2,0.5,1,1,1\n{row}\n"));
+        let text = fixture.import(&[file]).await.unwrap_err().to_string();
+        assert!(text.contains(&format!("AAA.csv, line 3, column {column}: {value:?} is not valid: ")), "{row}: {text}");
+        assert!(text.contains(allowed), "{row}: {text}");
+    }
+    assert_eq!(fixture.series("AAA").await, Series::default());
+}
+
+#[tokio::test]
+async fn a_leap_is_found_where_a_file_meets_what_is_stored_and_is_let_through_by_name() {
+    let fixture = Fixture::new().await;
+    let first = fixture.write("AAA.csv", "date,close\n2020-01-02,1\n2020-01-03,1\n");
+    fixture.import(&[first]).await.unwrap();
+    let file = fixture.write("AAA.csv", "date,close\n2020-01-06,1000\n2020-01-07,1000\n");
+    let text = fixture.import(std::slice::from_ref(&file)).await.unwrap_err().to_string();
+    assert!(text.contains("AAA.csv, line 2, column close: \"1000\"") && text.contains("1 on 2020-01-03"), "{text}");
+    let genuine = ("AAA".parse().unwrap(), "2020-01-06".parse().unwrap());
+    let options = Options { allow_jumps: BTreeSet::from([genuine]), ..Options::default() };
+    fixture.importer.import(std::slice::from_ref(&file), options).await.unwrap();
+    assert_eq!(fixture.series("AAA").await.all().len(), 4);
+    // It was said once, and holds for the next import.
+    fixture.import(&[file]).await.unwrap();
+}
+
+#[tokio::test]
+async fn dates_to_and_fro_and_another_currency_are_refused_and_a_probable_split_is_told() {
+    let fixture = Fixture::new().await;
+    let refused = async |text: &str| {
+        let file = fixture.write("all.csv", text);
+        fixture.import(&[file]).await.unwrap_err().to_string()
+    };
+    let text = refused("symbol,date,close\nAAA,2020-01-02,1\nAAA,2020-01-06,1\nAAA,2020-01-03,1\n").await;
+    assert!(text.contains("line 4, column date") && text.contains("the row before is of 2020-01-06"), "{text}");
+    let text = refused("symbol,date,close,currency\nAAA,2020-01-02,1,USD\nAAA,2020-01-03,1,GBP\n").await;
+    assert!(text.contains("line 3, column currency: \"GBP\"") && text.contains("USD, as in"), "{text}");
+
+    let file = fixture.write("all.csv", "symbol,date,close,currency\nAAA,2020-01-02,100,GBP\nAAA,2020-01-03,50,GBP\n");
+    let report = fixture.import(&[file]).await.unwrap();
+    assert_eq!(report.probable_splits.len(), 1, "{report:?}");
+    assert!(report.probable_splits[0].contains("AAA 2020-01-03") && report.probable_splits[0].contains("2:1"));
+    assert_eq!(fixture.importer.store.instruments().await.unwrap()[0].currency, Currency::Gbp);
+
+    let text = refused("symbol,date,close,currency\nAAA,2020-01-06,50,USD\n").await;
+    assert!(text.contains("column currency: \"USD\"") && text.contains("GBP, the currency of AAA"), "{text}");
+    let list = fixture.write("instruments.csv", "symbol,name,kind,currency\nAAA,A,share,USD\n");
+    let error = fixture.import(&[list]).await.unwrap_err();
+    assert!(matches!(error, Error::CurrencyChange { .. }), "{error}");
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moneta_contracts::events::{BarClosed, SessionClosed};
+use moneta_contracts::events::{self, BarClosed, Event as _, SessionClosed};
 use moneta_kit::bus::Quiet;
+use moneta_kit::quarantine::{self, Unit};
+use moneta_kit::store::Tx;
 use moneta_types::{Cause, Clock, Date, Timestamp};
 use tokio::sync::Mutex;
 
-use super::source::BarSource;
+use super::source::{BarSource, TradingDay};
 use crate::bar::closes_at;
 use crate::error::{Error, Result};
 use crate::falls::FallRule;
 use crate::history::History;
+use crate::sanity;
 use crate::store::{self, Phase, Position, Store};
 
 /// From the bars to the close of the session: what the bars cause happens in between.
@@ -105,10 +108,21 @@ impl Session {
     /// [`Error::NoReference`] when the market reference has no bars; [`Error::Store`] and [`Error::Objects`].
     pub async fn advance(&self) -> Result<Step> {
         let _turn = self.0.turn.lock().await;
-        self.0.quiet.wait().await;
+        self.rest().await;
         match self.0.store.position().await? {
             Some(Position { date, phase: Phase::Bars }) => self.close_session(date).await,
             position => self.publish_bars(position.map(|position| position.date)).await,
+        }
+    }
+
+    /// A replay, which must give the same bytes again, waits until everything has had its effect. A live market waits for
+    /// nobody: what a phase caused is given the time that lies between two phases anyway, and what fails until then (an
+    /// event that is parked, a consumer that is down) catches up by itself.
+    async fn rest(&self) {
+        if self.0.clock.is_replay() {
+            self.0.quiet.wait().await;
+        } else if !self.0.quiet.settled(SESSION_CLOSES_AFTER).await {
+            tracing::warn!("the market goes on although consumers have not come to its end");
         }
     }
 
@@ -139,12 +153,43 @@ impl Session {
         let position = Position { date, phase: Phase::Bars };
         let mut tx = self.0.store.begin().await?;
         store::put_position(&mut tx, position).await?;
-        tx.publish(&BarClosed { date, bars: day.bars }, cause(position), &self.0.clock).await?;
-        for fall in &falls {
+        let bars = self.believed(&mut tx, day, cause(position)).await?;
+        let trusted = bars.iter().any(|bar| bar.symbol == self.0.rule.reference);
+        tx.publish(&BarClosed { date, bars }, cause(position), &self.0.clock).await?;
+        for fall in falls.iter().filter(|_| trusted) {
             tx.publish(fall, cause(position), &self.0.clock).await?;
         }
         tx.commit().await?;
         Ok(Step::Bars(date))
+    }
+
+    /// The bars of a day that are believed. An instrument whose bar is not is set aside, without the day: it has no bar
+    /// until its history is put right and it is released.
+    async fn believed(&self, tx: &mut Tx, day: TradingDay, cause: Cause) -> Result<Vec<events::Bar>> {
+        let held = quarantine::held(tx, store::INSTRUMENT).await?;
+        let allowed = store::allowed_jumps(tx).await?;
+        let all = self.0.history.all().await?;
+        let mut bars = Vec::with_capacity(day.bars.len());
+        for bar in day.bars {
+            if held.contains(bar.symbol.as_str()) {
+                continue;
+            }
+            let series = all.get(&bar.symbol);
+            let known = series.and_then(|series| series.on(day.date));
+            let leap = || {
+                let before = series?.before(day.date)?;
+                let genuine = allowed.contains(&(bar.symbol.clone(), day.date));
+                sanity::jump(before, known?).filter(|_| !genuine)
+            };
+            let Some(fault) = known.and_then(sanity::range).or_else(leap) else {
+                bars.push(bar);
+                continue;
+            };
+            let unit = Unit::new(store::INSTRUMENT, &bar.symbol);
+            let why = format!("{} {} on {} is not believed: {}", fault.field, fault.value, day.date, fault.allowed);
+            quarantine::hold(tx, &unit, "", BarClosed::TYPE, &why, cause, &self.0.clock).await?;
+        }
+        Ok(bars)
     }
 
     async fn close_session(&self, date: Date) -> Result<Step> {

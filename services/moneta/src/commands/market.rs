@@ -6,21 +6,26 @@ use moneta_kit::{
     store::{Db, sqlite_url},
 };
 use moneta_market_data::import::{Importer, Options, Report};
+use moneta_types::{Date, Symbol};
 use std::{path::PathBuf, time::Duration};
 
 /// Imports or lists market history.
 pub async fn run(command: Market) -> Result<()> {
     match command {
-        Market::Import { files, currency, common } => {
+        Market::Import { files, currency, allow_jumps, common } => {
             let config = settings::load(&common)?;
             settings::data_dir_to_fill(&config, &common)?;
-            let options = Options { currency: currency.parse()? };
+            let allow_jumps = allow_jumps.iter().map(|text| allowed_jump(text)).collect::<Result<_>>()?;
+            let options = Options { currency: currency.parse()?, allow_jumps, ..Options::default() };
             let report = import(&config, &files, options).await?;
             if common.json {
                 return output::json(&report);
             }
             for column in &report.ignored_columns {
                 eprintln!("not used: {column}");
+            }
+            for split in &report.probable_splits {
+                eprintln!("look at: {split}");
             }
             output::rows(false, &report.series, &["symbol", "read", "added", "changed", "from", "to"], |series| {
                 vec![
@@ -79,6 +84,13 @@ pub async fn import(config: &Config, files: &[PathBuf], options: Options) -> Res
     let report = importer.import(files, options).await;
     spinner.finish_and_clear();
     Ok(report?)
+}
+
+fn allowed_jump(text: &str) -> Result<(Symbol, Date)> {
+    let usage =
+        || Error::Usage(format!("--allow-jumps {text:?} is not valid: a symbol and a date such as AAPL:2020-08-31"));
+    let (symbol, date) = text.split_once(':').ok_or_else(usage)?;
+    Ok((symbol.parse().map_err(|_| usage())?, date.parse().map_err(|_| usage())?))
 }
 
 async fn database(config: &Config) -> Result<Db> {

@@ -9,6 +9,7 @@ mod events;
 mod features;
 mod market;
 mod models;
+mod quarantine;
 mod run;
 
 use crate::{
@@ -41,6 +42,7 @@ async fn answer(command: Command) -> Result<()> {
         Command::Decisions(command) => decisions::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Events(command) => events::run(command).await,
+        Command::Quarantine(command) => quarantine::run(command).await,
         Command::Config(command) => config::run(command),
         Command::Backup(args) => backup::take(args).await,
         Command::Restore(args) => backup::restore(args).await,

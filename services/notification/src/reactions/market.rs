@@ -2,14 +2,17 @@
 //!
 //! The fall is known when the session's bars are; what a portfolio is worth, when it has been valued on those bars. The two
 //! events come in either order, and the text is written when both are there. Who holds cash alone is not concerned.
-use super::Reactor;
+use super::{Reactor, is_outage};
 use crate::{
     Error, Result,
     inbox::Draft,
     store::{MarketFall, Valuation},
     templates::market_fall::{self, Change, Fall},
 };
-use moneta_contracts::{convert, portfolio::PerformanceRequest};
+use moneta_contracts::{
+    convert,
+    portfolio::{PerformanceRequest, PerformanceResponse},
+};
 use moneta_kit::{bus::Envelope, client::Call};
 use moneta_types::{Cause, NotificationId};
 use rust_decimal::Decimal;
@@ -61,24 +64,27 @@ impl Reactor {
         });
         let answer = match self.context.directory.portfolio().performance(request).await {
             Ok(answer) => answer.into_inner(),
-            Err(status)
-                if matches!(status.code(), Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument) =>
-            {
+            Err(status) if is_outage(&status) => {
+                return Err(Error::Upstream { service: "portfolio", status: Box::new(status) });
+            }
+            // What one portfolio's own state does not tell is left out of its notice, and delays nobody else's.
+            Err(status) => {
+                if !matches!(status.code(), Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument) {
+                    tracing::warn!(portfolio = %valuation.portfolio_id, %status, "a notice goes out without the change");
+                }
                 return Ok(None);
             }
-            Err(status) => return Err(Error::Upstream { service: "portfolio", status: Box::new(status) }),
         };
-        let unreadable = |field| move |_| Error::Answer { service: "portfolio", field };
-        let start = convert::money("start_value", answer.start_value).map_err(unreadable("start_value"))?;
-        if !start.is_positive() {
-            return Ok(None);
-        }
-        let end = convert::money("end_value", answer.end_value).map_err(unreadable("end_value"))?;
-        let flows = convert::money("net_flows", answer.net_flows).map_err(unreadable("net_flows"))?;
-        let Ok(fraction) = answer.time_weighted_return.parse::<Decimal>() else {
-            return Ok(None);
-        };
-        let money = end.checked_sub(start)?.checked_sub(flows)?;
-        Ok(Some(Change { money, fraction }))
+        Ok(told(answer))
     }
+}
+
+/// The change that an answer tells; nothing when it cannot be told.
+fn told(answer: PerformanceResponse) -> Option<Change> {
+    let start = convert::money("start_value", answer.start_value).ok().filter(|start| start.is_positive())?;
+    let end = convert::money("end_value", answer.end_value).ok()?;
+    let flows = convert::money("net_flows", answer.net_flows).ok()?;
+    let fraction = answer.time_weighted_return.parse::<Decimal>().ok()?;
+    let money = end.checked_sub(start).ok()?.checked_sub(flows).ok()?;
+    Some(Change { money, fraction })
 }

@@ -164,20 +164,29 @@ impl Reactor {
     async fn time_zone(&self, draft: &Draft) -> Result<chrono_tz::Tz> {
         let call = Call::service(&self.context, self.cause_of(draft));
         let request = call.request(GetAccountRequest { user_id: draft.user_id.to_string() });
-        let account = self
-            .context
-            .directory
-            .user()
-            .get_account(request)
-            .await
-            .map_err(|status| Error::Upstream { service: "user", status: Box::new(status) })?
-            .into_inner();
-        account.time_zone.parse().map_err(|_| Error::Answer { service: "user", field: "time_zone" })
+        let account = match self.context.directory.user().get_account(request).await {
+            Ok(account) => account.into_inner(),
+            Err(status) if is_outage(&status) => {
+                return Err(Error::Upstream { service: "user", status: Box::new(status) });
+            }
+            // One account that cannot be read must not hold up what an event tells everybody else.
+            Err(status) => {
+                tracing::warn!(user = %draft.user_id, %status, "quiet hours are taken to be in UTC");
+                return Ok(chrono_tz::UTC);
+            }
+        };
+        Ok(account.time_zone.parse().unwrap_or(chrono_tz::UTC))
     }
 
     fn cause_of(&self, draft: &Draft) -> moneta_types::Cause {
         moneta_types::Cause::new(draft.notification_id.uuid())
     }
+}
+
+/// Whether a neighbour is not there, and will be: what it says about one user or portfolio will not change by waiting.
+pub(crate) fn is_outage(status: &tonic::Status) -> bool {
+    use tonic::Code;
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unauthenticated)
 }
 
 #[async_trait]

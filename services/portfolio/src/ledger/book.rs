@@ -2,7 +2,10 @@
 use super::{Account, CostBasis, Disposal, Kind, Lot, Posting, Transaction, lots::dispose};
 use crate::{Error, Result};
 use moneta_contracts::events::Side;
-use moneta_types::{Currency, Date, ExecutionId, Money, OrderId, Price, Quantity, Symbol, Timestamp, TransactionId};
+use moneta_types::{
+    Currency, Date, ExecutionId, Money, OrderId, Price, Quantity, Symbol, Timestamp, TransactionId,
+    bounds::{self, LARGEST_BALANCE},
+};
 use std::collections::BTreeMap;
 
 /// The state that a portfolio's transactions add up to.
@@ -90,9 +93,16 @@ impl Book {
     /// Pays money in.
     ///
     /// # Errors
-    /// When the amount is not above zero or in a currency that the portfolio does not hold.
+    /// When the amount is not above zero, beyond the [bounds] of a movement or of a balance, or in a currency that the
+    /// portfolio does not hold.
     pub fn deposit(&mut self, amount: Money, entry: Entry<'_>) -> Result<Transaction> {
         self.check_movement(amount)?;
+        let balance = self.cash.minor_units().max(self.contributions.minor_units());
+        // A balance that grew beyond the bound by itself takes nothing more; one below it takes what leads to the bound.
+        if balance.saturating_add(amount.minor_units()) > LARGEST_BALANCE {
+            let room = Money::from_minor(LARGEST_BALANCE.saturating_sub(balance).max(0), self.currency());
+            return Err(Error::BalanceLimit { requested: amount, room });
+        }
         self.move_cash(amount, entry)
     }
 
@@ -196,6 +206,7 @@ impl Book {
         if !amount.is_positive() {
             return Err(Error::NotPositive { amount });
         }
+        bounds::movement(amount)?;
         Ok(())
     }
 

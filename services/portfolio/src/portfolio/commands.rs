@@ -1,6 +1,6 @@
 //! Opening a portfolio, moving cash, setting the target. Each command is idempotent and writes its event in the same
 //! transaction as its effect; ids come from what the caller named, so a retry makes the same ones.
-use super::Portfolio;
+use super::{PORTFOLIO, Portfolio};
 use crate::{
     Config, Error, Result,
     allocation::Target,
@@ -8,7 +8,10 @@ use crate::{
     store::{self, Reader},
 };
 use moneta_contracts::events::{PortfolioCreated, PortfolioUpdated};
-use moneta_kit::store::{Db, Tx};
+use moneta_kit::{
+    quarantine::{self, Unit},
+    store::{Db, Tx},
+};
 use moneta_types::{Cause, Clock, Currency, Money, PortfolioId, TransactionId, UserId};
 
 /// Opens a portfolio, or answers the one that the same reference opened before.
@@ -74,7 +77,7 @@ impl Movement<'_> {
 /// Moves cash, once for each reference.
 ///
 /// # Errors
-/// [`Error::Overdraft`], [`Error::CurrencyNotHeld`], [`Error::NotPositive`], and [`Error::ReferenceReused`] when the
+/// [`Error::Overdraft`], [`Error::CurrencyNotHeld`], [`Error::NotPositive`], [`Error::Quarantined`], and [`Error::ReferenceReused`] when the
 /// reference moved something else before.
 pub async fn move_cash(
     db: &Db,
@@ -92,6 +95,9 @@ pub async fn move_cash(
             return Err(Error::ReferenceReused { reference: movement.reference.to_owned(), what: "cash movement" });
         }
         return Ok((booked.id, state));
+    }
+    if quarantine::holds(&mut tx, &Unit::new(PORTFOLIO, portfolio)).await? {
+        return Err(Error::Quarantined { portfolio });
     }
     let entry = Entry { id, at: clock.now(), reference: movement.reference, note: movement.note };
     let booked = match movement.kind {

@@ -12,6 +12,9 @@ use crate::{
 use moneta_types::{Date, Money, PortfolioId, Price, Symbol, Timestamp, UserId};
 use std::collections::BTreeMap;
 
+/// What a portfolio is called in quarantine.
+pub(crate) const PORTFOLIO: &str = "portfolio";
+
 /// A portfolio as it stands.
 #[derive(Debug, Clone)]
 pub struct Portfolio {
@@ -34,7 +37,7 @@ pub struct Portfolio {
 }
 
 /// Latest closes an instrument, with their days.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Closes {
     /// By symbol.
     pub by_symbol: BTreeMap<Symbol, (Date, Price)>,

@@ -3,4 +3,5 @@
 
 mod figures;
 mod ledger;
+mod quarantine;
 mod support;

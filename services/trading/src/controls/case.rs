@@ -60,6 +60,8 @@ pub struct Account {
     pub value: Money,
     /// Held of the order's instrument.
     pub held: Quantity,
+    /// Instruments held, the order's own not counted.
+    pub others: usize,
 }
 
 /// Orders of the portfolio that are not finished, and executions that the portfolio has not booked yet.

@@ -1,7 +1,12 @@
-//! Position cap: one instrument's weight after a purchase, working purchases included.
+//! Position cap: one instrument's quantity and weight after a purchase, working purchases included, and how many
+//! instruments are held.
 use super::{Control, ControlCase, Finding};
 use crate::Result;
 use moneta_contracts::events::Side;
+use moneta_types::{
+    Quantity,
+    bounds::{LARGEST_QUANTITY, MOST_POSITIONS},
+};
 
 pub(super) const CONTROL: Control =
     Control { id: "position_cap", citation: "RTS 6 article 15(3) (position limits)", check };
@@ -14,6 +19,15 @@ fn check(case: &ControlCase) -> Result<Finding> {
         return Ok(Finding::fail("there is no market price to weigh the position with"));
     };
     let quantity = case.account.held.checked_add(case.working.buying)?.checked_add(case.intent.quantity)?;
+    if quantity.nanos() > LARGEST_QUANTITY {
+        let most = Quantity::from_nanos(LARGEST_QUANTITY);
+        return Ok(Finding::fail(format!("a position of {quantity} exceeds the {most} units that may be held")));
+    }
+    if case.account.others >= MOST_POSITIONS {
+        return Ok(Finding::fail(format!(
+            "the portfolio holds {MOST_POSITIONS} other instruments; no more may be held"
+        )));
+    }
     let position = reference.price.value_of(quantity, case.account.currency)?;
     let Some(weight) = position.fraction_of(case.account.value)? else {
         return Ok(Finding::fail("the portfolio has no value"));

@@ -39,7 +39,7 @@ fn case() -> ControlCase {
             stale: false,
             average_daily_volume: None,
         }),
-        account: Account { currency: Currency::Usd, cash: usd(10_000), value: usd(11_000), held: units(10) },
+        account: Account { currency: Currency::Usd, cash: usd(10_000), value: usd(11_000), held: units(10), others: 0 },
         working: Working {
             cash_reserved: usd(0),
             expected_proceeds: usd(0),
@@ -171,6 +171,7 @@ fn what_is_sold_is_held_and_not_claimed_by_another_sale() {
 fn one_instrument_has_a_cap_that_counts_working_purchases() {
     only("position_cap", |case| case.account.held = units(60));
     only("position_cap", |case| case.working.buying = units(60));
+    only("position_cap", |case| case.account.others = moneta_types::bounds::MOST_POSITIONS);
     let mut without_value = case();
     without_value.account.value = usd(0);
     assert_eq!(failed(&without_value), ["position_cap"]);

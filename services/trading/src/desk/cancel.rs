@@ -2,10 +2,12 @@
 use super::Desk;
 use crate::{
     Error, Result,
+    broker::paper::ORDER,
     controls::KillSwitch,
     order::{Order, State, Step},
     store::{self, Reader},
 };
+use moneta_kit::quarantine::{self, Unit};
 use moneta_types::OrderId;
 
 impl Desk {
@@ -13,7 +15,7 @@ impl Desk {
     /// order that is cancelled already is answered as it is.
     ///
     /// # Errors
-    /// [`Error::Transition`] when the order's state allows no cancellation.
+    /// [`Error::Transition`] when the order's state allows no cancellation, [`Error::Quarantined`] while it is set aside.
     pub async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order> {
         self.find_out(id).await?;
         let mut tx = self.db.begin().await?;
@@ -21,6 +23,9 @@ impl Desk {
         let mut order = found.ok_or(Error::NoOrder { order: id })?;
         if order.state == State::Canceled {
             return Ok(order);
+        }
+        if quarantine::holds(&mut tx, &Unit::new(ORDER, &order.client_order_id)).await? {
+            return Err(Error::Quarantined { order: id });
         }
         if !matches!(order.state, State::PendingCancel(_)) {
             let version = order.version;
@@ -53,8 +58,16 @@ impl Desk {
     /// Cancels every working order that a kill switch stops; how many were.
     pub async fn cancel_stopped(&self, switch: &KillSwitch) -> Result<u32> {
         let mut cancelled = 0;
-        for id in store::working_ids(&mut Reader::Committed(&self.db)).await? {
-            let Some(order) = store::find(&mut Reader::Committed(&self.db), id).await? else { continue };
+        for (id, _) in store::working_ids(&mut Reader::Committed(&self.db)).await? {
+            let order = match store::find(&mut Reader::Committed(&self.db), id).await {
+                Ok(Some(order)) => order,
+                Ok(None) => continue,
+                Err(error) if error.retryable() => return Err(error),
+                Err(error) => {
+                    tracing::error!(order = %id, %error, "a kill switch met an order that cannot be read");
+                    continue;
+                }
+            };
             if !switch.stops(&order.intent) {
                 continue;
             }

@@ -34,6 +34,7 @@ impl Holder {
             cash,
             value: money("value", self.view.value.clone())?,
             held: Quantity::from_nanos(holding.and_then(|holding| holding.quantity).map_or(0, |held| held.nanos)),
+            others: self.view.holdings.len() - usize::from(holding.is_some()),
         })
     }
 }
@@ -52,6 +53,10 @@ impl Desk {
         let view = self.directory.portfolio().get_portfolio(call.request(request)).await;
         let view = view.map_err(|status| passed_on(&status, "portfolio"))?.into_inner();
         let owner = moneta_kit::problem::parse("owner_id", &view.owner_id)?;
+        if view.quarantined {
+            let message = "the portfolio is being looked into, and nothing can be traded until that is done";
+            return Err(Problem::precondition("portfolio_quarantined", message));
+        }
         Ok(Holder { owner, view })
     }
 
@@ -110,7 +115,7 @@ impl Desk {
         let account = holder.account(&intent.symbol)?;
         let orders = store::working(reader, intent.portfolio).await?;
         let mut working = self.working(intent, &orders, Money::zero(account.currency))?;
-        for fill in store::unbooked_fills(reader, Some(intent.portfolio)).await? {
+        for fill in store::unbooked_fills(reader, intent.portfolio).await? {
             // What was bought and is not booked yet counts as spent; what was sold does not count as earned, because the
             // portfolio may have told of it already.
             match fill.side {
@@ -261,6 +266,11 @@ fn passed_on(status: &tonic::Status, service: &str) -> Problem {
         Kind::NotFound => Problem::new(Kind::NotFound, "not_found", view.message),
         Kind::Unauthenticated => Problem::unauthenticated(view.message),
         Kind::PermissionDenied => Problem::denied("permission_denied", view.message),
+        // Its own trouble with this one object: another attempt would meet it again, and nobody else does.
+        Kind::FailedPrecondition | Kind::InvalidArgument | Kind::Internal => {
+            tracing::warn!(service, status = %status, "a neighbour could not answer for what was asked");
+            Problem::new(Kind::Internal, "neighbour_failed", format!("{service} could not answer for this request"))
+        }
         _ => {
             tracing::warn!(service, status = %status, "a neighbour did not answer");
             Problem::unavailable("neighbour_unavailable", format!("{service} does not answer; try again"))

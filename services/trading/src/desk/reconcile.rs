@@ -2,11 +2,15 @@
 use super::Desk;
 use crate::{
     Error, Result,
-    broker::{Report, Standing, Ticket},
+    broker::{Report, Standing, Ticket, paper::ORDER},
     order::{Order, State, Step},
     store::{self, Reader},
 };
-use moneta_kit::store::Tx;
+use moneta_kit::{
+    bus::Envelope,
+    quarantine::{self, Trouble, Unit},
+    store::Tx,
+};
 use moneta_types::OrderId;
 
 /// What a reconciliation found.
@@ -25,16 +29,34 @@ impl Desk {
     /// same id.
     pub async fn reconcile(&self) -> Result<Differences> {
         let mut found = Differences::default();
-        for id in store::working_ids(&mut Reader::Committed(&self.db)).await? {
-            let Some(before) = store::find(&mut Reader::Committed(&self.db), id).await? else { continue };
+        for (id, client_order_id) in store::working_ids(&mut Reader::Committed(&self.db)).await? {
+            if quarantine::is_held(&self.db, &Unit::new(ORDER, &client_order_id)).await? {
+                continue;
+            }
             found.checked += 1;
-            let after = self.settle(&before).await?;
-            if after.version != before.version {
-                found.repaired += 1;
-                found.differences.push(format!("order {id} was {} and is {}", before.state, after.state));
+            match self.compare(id).await {
+                Ok(Some(difference)) => {
+                    found.repaired += 1;
+                    found.differences.push(difference);
+                }
+                Ok(None) => {}
+                Err(error) if error.retryable() => return Err(error),
+                // One order that cannot be compared is told, and the others are compared.
+                Err(error) => {
+                    tracing::error!(order = %id, %error, "an order cannot be reconciled");
+                    found.differences.push(format!("order {id} cannot be compared: {error}"));
+                }
             }
         }
         Ok(found)
+    }
+
+    /// Brings one order to where the broker says it stands; what differed.
+    async fn compare(&self, id: OrderId) -> Result<Option<String>> {
+        let Some(before) = store::find(&mut Reader::Committed(&self.db), id).await? else { return Ok(None) };
+        let after = self.settle(&before).await?;
+        let differs = after.version != before.version;
+        Ok(differs.then(|| format!("order {id} was {} and is {}", before.state, after.state)))
     }
 
     pub(super) async fn settle(&self, order: &Order) -> Result<Order> {
@@ -55,18 +77,36 @@ impl Desk {
         Ok(order)
     }
 
-    /// Brings every working order to where the broker says it stands, within the transaction of an event.
-    pub(crate) async fn apply_all(&self, tx: &mut Tx) -> Result<()> {
-        for id in store::working_ids(&mut Reader::Within(tx)).await? {
-            let Some(order) = store::find(&mut Reader::Within(tx), id).await? else { continue };
-            if let Some(report) = self.broker.report(&order.client_order_id).await? {
-                self.apply(tx, id, &report).await?;
+    /// Brings every working order to where the broker says it stands, within the transaction of an event, each in a unit
+    /// of work of its own: one that fails is set aside with the event, and changes nothing for the others.
+    pub(crate) async fn apply_all(&self, tx: &mut Tx, event: &Envelope) -> Result<()> {
+        let held = quarantine::held(tx, ORDER).await?;
+        for (id, client_order_id) in store::working_ids(&mut Reader::Within(tx)).await? {
+            let unit = Unit::new(ORDER, &client_order_id);
+            if held.contains(&client_order_id) {
+                quarantine::miss(tx, &unit, event, &()).await?;
+                continue;
+            }
+            let savepoint = tx.savepoint().await?;
+            let applied = async {
+                match self.broker.report(&client_order_id).await? {
+                    Some(report) => self.apply(tx, id, &report).await.map(|_| ()),
+                    None => Ok(()),
+                }
+            };
+            match quarantine::caught(applied).await {
+                Ok(()) => tx.release(savepoint).await?,
+                Err(Trouble::Failed(error)) if error.retryable() => return Err(error),
+                Err(trouble) => {
+                    tx.undo(savepoint).await?;
+                    quarantine::put(tx, &unit, event, &(), &trouble.to_string(), &self.clock).await?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn apply(&self, tx: &mut Tx, id: OrderId, report: &Report) -> Result<Order> {
+    pub(crate) async fn apply(&self, tx: &mut Tx, id: OrderId, report: &Report) -> Result<Order> {
         let found = store::find(&mut Reader::Within(tx), id).await?;
         let mut order = found.ok_or(Error::NoOrder { order: id })?;
         let now = self.clock.now();

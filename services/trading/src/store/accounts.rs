@@ -23,16 +23,37 @@ pub async fn mark_booked(tx: &mut Tx, execution: ExecutionId) -> Result<()> {
     Ok(())
 }
 
-/// Cash of every account: what the portfolio said last, and what executions have changed since.
+/// Cash of every account: what the portfolio said last, and what executions have changed since. An account whose figures
+/// do not add up is left out, and buys nothing; it hides none of the others.
 pub async fn cash_of_accounts(reader: &mut Reader<'_>) -> Result<BTreeMap<PortfolioId, Money>> {
     let rows = reader.all("SELECT portfolio_id, currency, cash_minor FROM accounts", args![]).await?;
     let mut cash = BTreeMap::new();
     for row in rows {
         cash.insert(row.get("portfolio_id")?, row.money("cash_minor", "currency")?);
     }
-    for fill in super::unbooked_fills(reader, None).await? {
-        let known: &mut Money = cash.entry(fill.portfolio).or_insert(Money::zero(fill.cash.currency()));
-        *known = known.checked_add(fill.cash)?;
+    for portfolio in super::portfolios_behind(reader).await? {
+        match with_unbooked(reader, portfolio, cash.get(&portfolio).copied()).await {
+            Ok(Some(known)) => {
+                cash.insert(portfolio, known);
+            }
+            Ok(None) => {}
+            Err(error) if error.retryable() => return Err(error),
+            Err(error) => {
+                tracing::error!(%portfolio, %error, "the cash of an account does not add up");
+                cash.remove(&portfolio);
+            }
+        }
+    }
+    Ok(cash)
+}
+
+async fn with_unbooked(
+    reader: &mut Reader<'_>,
+    portfolio: PortfolioId,
+    mut cash: Option<Money>,
+) -> Result<Option<Money>> {
+    for fill in super::unbooked_fills(reader, portfolio).await? {
+        cash = Some(cash.unwrap_or(Money::zero(fill.cash.currency())).checked_add(fill.cash)?);
     }
     Ok(cash)
 }

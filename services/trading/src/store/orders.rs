@@ -140,10 +140,28 @@ pub async fn working(reader: &mut Reader<'_>, portfolio: PortfolioId) -> Result<
     Ok(orders)
 }
 
-/// Ids of all working orders, oldest first.
-pub async fn working_ids(reader: &mut Reader<'_>) -> Result<Vec<OrderId>> {
-    let rows = reader.all("SELECT order_id FROM orders WHERE working = 1 ORDER BY seq", args![]).await?;
-    rows.iter().map(|row| Ok(row.get("order_id")?)).collect()
+/// Ids of all working orders, ours and the broker's, oldest first.
+pub async fn working_ids(reader: &mut Reader<'_>) -> Result<Vec<(OrderId, String)>> {
+    let sql = "SELECT order_id, client_order_id FROM orders WHERE working = 1 ORDER BY seq";
+    let rows = reader.all(sql, args![]).await?;
+    rows.iter().map(|row| Ok((row.get("order_id")?, row.text("client_order_id")?))).collect()
+}
+
+/// The order that the broker knows by an id.
+pub async fn find_by_client_id(reader: &mut Reader<'_>, id: &str) -> Result<Option<Order>> {
+    let row = reader.optional(&format!("{COLUMNS} WHERE client_order_id = $1"), args![id]).await?;
+    match row {
+        Some(row) => Ok(Some(read(reader, &row).await?.1)),
+        None => Ok(None),
+    }
+}
+
+/// Portfolios with executions that they have not booked yet.
+pub async fn portfolios_behind(reader: &mut Reader<'_>) -> Result<Vec<PortfolioId>> {
+    let sql = "SELECT DISTINCT o.portfolio_id AS portfolio_id FROM fills f JOIN orders o ON o.order_id = f.order_id \
+               WHERE f.booked = 0 ORDER BY o.portfolio_id";
+    let rows = reader.all(sql, args![]).await?;
+    rows.iter().map(|row| Ok(row.get("portfolio_id")?)).collect()
 }
 
 /// Which orders are listed.
@@ -262,8 +280,6 @@ async fn read(reader: &mut Reader<'_>, row: &Row) -> Result<(u64, Order)> {
 /// An execution that the portfolio has not booked yet.
 #[derive(Debug, Clone)]
 pub struct Unbooked {
-    /// The portfolio.
-    pub portfolio: PortfolioId,
     /// The instrument.
     pub symbol: Symbol,
     /// Buy or sell.
@@ -274,16 +290,13 @@ pub struct Unbooked {
     pub cash: Money,
 }
 
-/// Executions that the portfolios have not booked yet, of one portfolio or of all.
-pub async fn unbooked_fills(reader: &mut Reader<'_>, portfolio: Option<PortfolioId>) -> Result<Vec<Unbooked>> {
-    const SQL: &str = "SELECT o.portfolio_id AS portfolio_id, o.symbol AS symbol, o.side AS side, \
+/// Executions that a portfolio has not booked yet.
+pub async fn unbooked_fills(reader: &mut Reader<'_>, portfolio: PortfolioId) -> Result<Vec<Unbooked>> {
+    const SQL: &str = "SELECT o.symbol AS symbol, o.side AS side, \
                        o.currency AS currency, f.quantity_nanos AS quantity_nanos, f.price AS price, \
                        f.commission_minor AS commission_minor FROM fills f JOIN orders o ON o.order_id = f.order_id \
-                       WHERE f.booked = 0";
-    let rows = match portfolio {
-        Some(portfolio) => reader.all(&format!("{SQL} AND o.portfolio_id = $1"), args![portfolio]).await?,
-        None => reader.all(SQL, args![]).await?,
-    };
+                       WHERE f.booked = 0 AND o.portfolio_id = $1";
+    let rows = reader.all(SQL, args![portfolio]).await?;
     rows.iter()
         .map(|row| {
             let currency: Currency = row.get("currency")?;
@@ -292,13 +305,7 @@ pub async fn unbooked_fills(reader: &mut Reader<'_>, portfolio: Option<Portfolio
             let commission = Money::from_minor(row.int("commission_minor")?, currency);
             let side = side(&row.text("side")?)?;
             let gross = if side == Side::Buy { value.negated()? } else { value };
-            Ok(Unbooked {
-                portfolio: row.get("portfolio_id")?,
-                symbol: row.get("symbol")?,
-                side,
-                quantity,
-                cash: gross.checked_sub(commission)?,
-            })
+            Ok(Unbooked { symbol: row.get("symbol")?, side, quantity, cash: gross.checked_sub(commission)? })
         })
         .collect()
 }

@@ -18,6 +18,8 @@ mod parking;
 mod tables;
 mod tail;
 
+pub(crate) use consumer::panic_text;
+
 use super::{ALL_TYPES, Backlog, DeadLetter, Envelope, Error, EventBus, GroupBacklog, Handler, Published, Result};
 use crate::{
     entropy, lock,

@@ -72,6 +72,22 @@ fn withdrawing_more_than_there_is_names_both_amounts_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_beyond_the_bounds_is_refused_and_changes_nothing() {
+    let mut book = Book::new(Currency::Usd, CostBasis::Fifo);
+    for amount in [i64::MAX, bounds::LARGEST_MOVEMENT + 1] {
+        assert!(matches!(book.deposit(usd(amount), entry(1)), Err(Error::Value(_))));
+    }
+    for number in 1..=(LARGEST_BALANCE / bounds::LARGEST_MOVEMENT) {
+        book.deposit(usd(bounds::LARGEST_MOVEMENT), entry(number as u64)).unwrap();
+    }
+    let full = book.clone();
+    let error = book.deposit(usd(1), entry(1_000)).unwrap_err();
+    assert!(matches!(error, Error::BalanceLimit { room, .. } if room.is_zero()), "{error}");
+    assert_eq!(book, full);
+    book.withdraw(usd(1), entry(1_001)).unwrap();
+}
+
+#[test]
 fn another_currency_and_nothing_at_all_are_refused() {
     let mut book = Book::new(Currency::Usd, CostBasis::Fifo);
     let euro = Money::from_minor(1, Currency::Eur);

@@ -13,13 +13,21 @@ use crate::{
     order::{Fill, TimeInForce},
 };
 use async_trait::async_trait;
-use moneta_contracts::events::{Bar, Side};
-use moneta_kit::store::Db;
+use moneta_contracts::events::{Bar, BarClosed, SessionClosed, Side};
+use moneta_kit::{
+    bus::{Envelope, HandlerError},
+    quarantine::{self, Trouble, Unit},
+    store::{Db, Savepoint, Tx},
+};
 use moneta_types::{Clock, Date, Money, PortfolioId, Quantity, Symbol, Timestamp};
 use rand::Rng as _;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
+use tables::Working;
+
+/// What an order is called in quarantine; its id there is the broker's id for it.
+pub const ORDER: &str = "order";
 
 /// The paper broker's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,62 +141,150 @@ impl PaperBroker {
 
     /// Works every order that was taken before the day opened, once a day: sales first, so that their proceeds pay for
     /// purchases; then in the order they were taken. `funds` is the cash of each account, which an execution never
-    /// exceeds.
-    pub async fn work(&self, date: Date, bars: &[Bar], mut funds: BTreeMap<PortfolioId, Money>) -> Result<()> {
+    /// exceeds. An order whose work fails is set aside with the event, and changes nothing for the others.
+    pub async fn work(
+        &self,
+        event: &Envelope,
+        date: Date,
+        bars: &[Bar],
+        mut funds: BTreeMap<PortfolioId, Money>,
+    ) -> Result<()> {
         let bars: BTreeMap<&Symbol, &Bar> = bars.iter().map(|bar| (&bar.symbol, bar)).collect();
         let mut tx = self.db.begin().await?;
         let mut orders = tables::working(&mut tx, open_of(date)).await?;
-        orders.sort_by_key(|order| order.ticket.side == Side::Buy);
-        for mut order in orders {
-            let Some(bar) = bars.get(&order.ticket.symbol) else { continue };
-            if order.last_worked.is_some_and(|last| last >= date) {
+        orders.sort_by_key(|working| working.order.as_ref().is_ok_and(|order| order.ticket.side == Side::Buy));
+        let held = quarantine::held(&mut tx, ORDER).await?;
+        for Working { id, order } in orders {
+            let unit = Unit::new(ORDER, &id);
+            if held.contains(&id) {
+                quarantine::miss(&mut tx, &unit, event, &()).await?;
                 continue;
             }
-            let zero = Money::zero(order.ticket.currency);
-            let cash = funds.entry(order.ticket.account).or_insert(zero);
-            if cash.currency() != order.ticket.currency {
+            if order.as_ref().is_ok_and(|order| !is_due(order, &bars, date)) {
                 continue;
             }
-            let outcome = pricing::work(&order, bar, date, *cash, &self.config, self.seed)?;
-            order.bars_worked += 1;
-            order.last_worked = Some(date);
-            order.starved |= outcome.starved;
-            if let Some(fill) = outcome.fill {
-                let value = fill.price.value_of(fill.quantity, order.ticket.currency)?;
-                *cash = match order.ticket.side {
-                    Side::Buy => cash.checked_sub(value)?,
-                    Side::Sell => cash.checked_add(value)?,
-                }
-                .checked_sub(fill.commission)?;
-                if fill.remaining.is_zero() {
-                    order.standing = Standing::Filled;
-                }
-                tables::add_execution(&mut tx, &order, &fill).await?;
+            let savepoint = tx.savepoint().await?;
+            let worked = quarantine::caught(async { self.work_one(&mut tx, order?, &bars, date, &mut funds).await });
+            match worked.await {
+                Ok(()) => tx.release(savepoint).await?,
+                Err(trouble) => self.set_aside(&mut tx, savepoint, &unit, event, trouble).await?,
             }
-            tables::save(&mut tx, &order).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
+    async fn work_one(
+        &self,
+        tx: &mut Tx,
+        mut order: VenueOrder,
+        bars: &BTreeMap<&Symbol, &Bar>,
+        date: Date,
+        funds: &mut BTreeMap<PortfolioId, Money>,
+    ) -> Result<()> {
+        let Some(bar) = bars.get(&order.ticket.symbol) else { return Ok(()) };
+        let cash = funds.get(&order.ticket.account).copied().unwrap_or(Money::zero(order.ticket.currency));
+        if cash.currency() != order.ticket.currency {
+            return Ok(());
+        }
+        let outcome = pricing::work(&order, bar, date, cash, &self.config, self.seed)?;
+        order.bars_worked += 1;
+        order.last_worked = Some(date);
+        order.starved |= outcome.starved;
+        let mut left = cash;
+        if let Some(fill) = outcome.fill {
+            let value = fill.price.value_of(fill.quantity, order.ticket.currency)?;
+            left = match order.ticket.side {
+                Side::Buy => cash.checked_sub(value)?,
+                Side::Sell => cash.checked_add(value)?,
+            }
+            .checked_sub(fill.commission)?;
+            if fill.remaining.is_zero() {
+                order.standing = Standing::Filled;
+            }
+            tables::add_execution(tx, &order, &fill).await?;
+        }
+        tables::save(tx, &order).await?;
+        // Last, when nothing can fail any more: what was undone must not have changed the account.
+        funds.insert(order.ticket.account, left);
+        Ok(())
+    }
+
     /// Ends a day: orders whose time is up expire.
-    pub async fn end_day(&self, date: Date) -> Result<()> {
+    pub async fn end_day(&self, event: &Envelope, date: Date) -> Result<()> {
         let mut tx = self.db.begin().await?;
-        for mut order in tables::working(&mut tx, open_of(date)).await? {
-            if !order.is_over() {
+        let held = quarantine::held(&mut tx, ORDER).await?;
+        for Working { id, order } in tables::working(&mut tx, open_of(date)).await? {
+            let unit = Unit::new(ORDER, &id);
+            if held.contains(&id) {
+                quarantine::miss(&mut tx, &unit, event, &()).await?;
                 continue;
             }
-            order.standing = Standing::Expired;
-            order.reason = if order.starved {
-                "the account could not pay for the rest".to_owned()
-            } else {
-                format!("not executed by the end of {date}")
-            };
-            tables::save(&mut tx, &order).await?;
+            if order.as_ref().is_ok_and(|order| !order.is_over()) {
+                continue;
+            }
+            let savepoint = tx.savepoint().await?;
+            match quarantine::caught(async { expire(&mut tx, order?, date).await }).await {
+                Ok(()) => tx.release(savepoint).await?,
+                Err(trouble) => self.set_aside(&mut tx, savepoint, &unit, event, trouble).await?,
+            }
         }
         tx.commit().await?;
         Ok(())
     }
+
+    async fn set_aside(
+        &self,
+        tx: &mut Tx,
+        savepoint: Savepoint,
+        unit: &Unit,
+        event: &Envelope,
+        trouble: Trouble<Error>,
+    ) -> Result<()> {
+        let trouble = match trouble {
+            // The store's trouble is everybody's: the whole day is tried again.
+            Trouble::Failed(error) if error.retryable() => return Err(error),
+            trouble => trouble,
+        };
+        tx.undo(savepoint).await?;
+        Ok(quarantine::put(tx, unit, event, &(), &trouble.to_string(), &self.clock).await?)
+    }
+
+    /// Does for one order what it missed of a day, and says where it stands then.
+    pub async fn redo(&self, tx: &mut Tx, id: &str, event: &Envelope) -> Result<Option<Report>, HandlerError> {
+        let Some(order) = tables::find_within(tx, id).await? else { return Ok(None) };
+        if order.standing == Standing::Working {
+            if event.is::<BarClosed>() {
+                let day: BarClosed = event.decode()?;
+                let bars: BTreeMap<&Symbol, &Bar> = day.bars.iter().map(|bar| (&bar.symbol, bar)).collect();
+                if order.accepted < open_of(day.date) && is_due(&order, &bars, day.date) {
+                    let mut funds = crate::store::cash_of_accounts(&mut crate::store::Reader::Within(tx)).await?;
+                    self.work_one(tx, order, &bars, day.date, &mut funds).await?;
+                }
+            } else if event.is::<SessionClosed>() {
+                let day: SessionClosed = event.decode()?;
+                if order.accepted < open_of(day.date) && order.is_over() {
+                    expire(tx, order, day.date).await?;
+                }
+            }
+        }
+        Ok(tables::find_within(tx, id).await?.map(VenueOrder::report))
+    }
+}
+
+/// Whether an order is to be worked at the bars of a day.
+fn is_due(order: &VenueOrder, bars: &BTreeMap<&Symbol, &Bar>, date: Date) -> bool {
+    bars.contains_key(&order.ticket.symbol) && order.last_worked.is_none_or(|last| last < date)
+}
+
+async fn expire(tx: &mut Tx, mut order: VenueOrder, date: Date) -> Result<()> {
+    order.standing = Standing::Expired;
+    order.reason = if order.starved {
+        "the account could not pay for the rest".to_owned()
+    } else {
+        format!("not executed by the end of {date}")
+    };
+    tables::save(tx, &order).await
 }
 
 #[async_trait]

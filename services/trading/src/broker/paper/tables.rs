@@ -46,16 +46,23 @@ pub(super) async fn find_within(tx: &mut Tx, id: &str) -> Result<Option<VenueOrd
     read(&row, &executions).map(Some)
 }
 
+/// A working order by its id; the order is an error when what is stored of it cannot be read.
+pub(super) struct Working {
+    pub(super) id: String,
+    pub(super) order: Result<VenueOrder>,
+}
+
 /// Working orders that were taken before a moment, oldest first.
-pub(super) async fn working(tx: &mut Tx, before: Timestamp) -> Result<Vec<VenueOrder>> {
+pub(super) async fn working(tx: &mut Tx, before: Timestamp) -> Result<Vec<Working>> {
     let sql = format!(
         "{ORDERS} WHERE standing = 'working' AND accepted_micros < $1 ORDER BY accepted_micros, client_order_id"
     );
     let rows = tx.fetch_all(&sql, args![before]).await?;
     let mut orders = Vec::with_capacity(rows.len());
     for row in rows {
-        let executions = tx.fetch_all(EXECUTIONS, args![row.text("client_order_id")?]).await?;
-        orders.push(read(&row, &executions)?);
+        let id = row.text("client_order_id")?;
+        let executions = tx.fetch_all(EXECUTIONS, args![id]).await?;
+        orders.push(Working { id, order: read(&row, &executions) });
     }
     Ok(orders)
 }

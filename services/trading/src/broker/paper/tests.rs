@@ -1,6 +1,7 @@
 //! The paper venue over days, on a store of its own.
 use super::*;
-use moneta_kit::store::sqlite_url;
+use moneta_contracts::events::Event;
+use moneta_kit::{args, store::sqlite_url};
 use moneta_types::{Cause, Currency, Price};
 
 struct Venue {
@@ -57,7 +58,19 @@ impl Venue {
         };
         self.clock.advance_to(close_of(day(number)));
         let funds = BTreeMap::from([(account(), Money::from_minor(cash, Currency::Usd))]);
-        self.broker.work(day(number), &[bar], funds).await.unwrap();
+        let date = day(number);
+        let event = self.event(&BarClosed { date, bars: vec![bar.clone()] });
+        self.broker.work(&event, date, &[bar], funds).await.unwrap();
+    }
+
+    fn event(&self, event: &impl Event) -> Envelope {
+        let cause = Cause::named(&self.clock.now().to_string());
+        Envelope::of(event, cause, 0, "market-data", "", self.clock.now()).unwrap()
+    }
+
+    async fn end_day(&self, number: u32) {
+        let date = day(number);
+        self.broker.end_day(&self.event(&SessionClosed { date }), date).await.unwrap();
     }
 
     async fn standing(&self, id: &str) -> (Standing, usize) {
@@ -107,7 +120,7 @@ async fn a_day_limit_order_expires_at_the_end_of_its_first_day_and_gtc_does_not(
     let gtc = Ticket { time_in_force: TimeInForce::GoodTillCancel, ..ticket("gtc", Side::Buy, 10, Some("90")) };
     venue.broker.submit(&gtc).await.unwrap();
     venue.bar(2, "100", 1_000_000).await;
-    venue.broker.end_day(day(2)).await.unwrap();
+    venue.end_day(2).await;
     assert_eq!(venue.standing("day").await, (Standing::Expired, 0));
     venue.bar(3, "89", 1_000_000).await;
     assert_eq!(venue.standing("gtc").await, (Standing::Filled, 1));
@@ -122,7 +135,7 @@ async fn sales_pay_for_purchases_and_what_cannot_be_paid_expires() {
     venue.bar(2, "100", 100).await;
     let bought = venue.broker.report("buy").await.unwrap().unwrap();
     assert_eq!(bought.executions[0].quantity.to_string(), "4");
-    venue.broker.end_day(day(2)).await.unwrap();
+    venue.end_day(2).await;
     assert_eq!(venue.standing("buy").await, (Standing::Expired, 1));
     assert_eq!(venue.standing("sell").await, (Standing::Filled, 1));
 }
@@ -134,7 +147,7 @@ async fn a_market_order_is_filled_in_parts_over_at_most_three_bars() {
     for number in 2..=4 {
         assert_eq!(venue.standing("a").await.0, Standing::Working);
         venue.bar(number, "100", 10_000_000).await;
-        venue.broker.end_day(day(number)).await.unwrap();
+        venue.end_day(number).await;
     }
     assert_eq!(venue.standing("a").await, (Standing::Filled, 3));
 }
@@ -165,4 +178,43 @@ async fn rejections_come_from_the_seed() {
         .collect();
     assert_eq!(rejected, expected);
     assert!(rejected.contains(&true) && rejected.contains(&false));
+}
+
+/// The attack: one order's stored state makes its work fail. On the code before, the day's fills died for everybody.
+#[tokio::test]
+async fn an_order_whose_work_fails_is_set_aside_and_the_others_are_filled() {
+    let (calm, hurt) = (venue(certain()).await, venue(certain()).await);
+    for venue in [&calm, &hurt] {
+        for id in ["one", "two"] {
+            venue.broker.submit(&ticket(id, Side::Buy, 1, None)).await.unwrap();
+        }
+    }
+    hurt.broker.submit(&ticket("poisoned", Side::Buy, 1, None)).await.unwrap();
+    let mut tx = hurt.broker.db.begin().await.unwrap();
+    let poison = "UPDATE venue_orders SET currency = 'XXX' WHERE client_order_id = 'poisoned'";
+    tx.execute(poison, args![]).await.unwrap();
+    tx.commit().await.unwrap();
+    for venue in [&calm, &hurt] {
+        venue.bar(2, "100", 1_000_000).await;
+        venue.end_day(2).await;
+    }
+    for id in ["one", "two"] {
+        let (calm, hurt) = (calm.broker.report(id).await.unwrap(), hurt.broker.report(id).await.unwrap());
+        assert_eq!(calm, hurt);
+        assert_eq!(calm.unwrap().standing, Standing::Filled);
+    }
+    let held = quarantine::list(&hurt.broker.db).await.unwrap();
+    assert_eq!(held.iter().map(|entry| (entry.unit.id.as_str(), entry.missed)).collect::<Vec<_>>(), [("poisoned", 2)]);
+
+    // Mended, it is given the days that it missed, in order, and stands where it would have stood.
+    let mut tx = hurt.broker.db.begin().await.unwrap();
+    tx.execute("UPDATE venue_orders SET currency = 'USD'", args![]).await.unwrap();
+    let fund = "INSERT INTO accounts (portfolio_id, currency, cash_minor, version) VALUES ($1, 'USD', 1000000, 1)";
+    tx.execute(fund, args![account()]).await.unwrap();
+    let mut last = None;
+    for missed in quarantine::missed(&hurt.broker.db, &held[0].unit).await.unwrap() {
+        last = hurt.broker.redo(&mut tx, "poisoned", &missed.envelope).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(last.unwrap().standing, Standing::Filled);
 }

@@ -1,0 +1,109 @@
+//! One client cannot stop everyone's day: whatever one client does or is, every other client's books, orders, decisions,
+//! notifications and audit entries are byte for byte what they would have been.
+#![allow(clippy::unwrap_used)]
+
+use moneta_kit::{args, store::Db};
+use moneta_tests::{Api, Fixture, History, PASSWORD, Shape, Stagehand, run, seeded, text};
+use serde_json::{Value, json};
+
+const CLIENTS: [&str; 3] = ["cautious", "balanced", "adventurous"];
+
+/// Everything that a client with a program can send: what is beyond every bound, floods, storms of cancellations, names and
+/// notes that mean something to other programs, and nothing at all.
+async fn attack(stage: &Stagehand) -> String {
+    let email = "mallory@example.com";
+    let body = json!({ "email": email, "password": PASSWORD, "display_name": "'; DROP TABLE orders; --", "base_currency": "USD" });
+    stage.api().post("/api/v1/auth/register", body).await.ok();
+    let api = stage.api().login(email).await;
+    let name = json!({ "name": "{{7*7}} \u{202e}<script>alert(1)</script>", "currency": "USD" });
+    let portfolio = text(&api.post_once("/api/v1/portfolios", "mine", name).await.ok(), "portfolio_id");
+    let path = |what: &str| format!("/api/v1/portfolios/{portfolio}/{what}");
+    for (nth, amount) in ["92233720368547758.07", "1000000000.01", "-1", "0", "1e30", "NaN", ""].iter().enumerate() {
+        for what in ["deposits", "withdrawals"] {
+            let body = json!({ "amount": { "amount": amount, "currency": "USD" }, "note": "\u{0}" });
+            let answer = api.post_once(&path(what), &format!("{what}-{nth}"), body).await;
+            assert!((400..500).contains(&answer.status), "{amount}: {answer:?}");
+        }
+    }
+    // What is within the bounds is taken, up to the largest balance.
+    let most = json!({ "amount": { "amount": "1000000000.00", "currency": "USD" } });
+    for nth in 0..101 {
+        let answer = api.post_once(&path("deposits"), &format!("most-{nth}"), most.clone()).await;
+        if nth == 100 {
+            answer.refused(422, "balance_limit");
+        } else {
+            answer.ok();
+        }
+    }
+    for nth in 0..40 {
+        let quantity = ["9223372036.854775807", "10000000", "0.000000001", "1"][nth % 4];
+        let symbol = ["KO", "AAPL", "NOPE"][nth % 3];
+        let answer = api.order(&format!("flood-{nth}"), &portfolio, ["buy", "sell"][nth % 2], quantity, symbol).await;
+        assert!(answer.status < 500, "{answer:?}");
+        if let Some(id) = answer.body["order_id"].as_str() {
+            for _ in 0..3 {
+                let answer =
+                    api.post(&format!("/api/v1/orders/{id}/cancel"), json!({ "reason": "x".repeat(500) })).await;
+                assert!(answer.status < 500, "{answer:?}");
+            }
+        }
+    }
+    api.post("/graphql", json!({ "query": "{ dashboard { portfolio { value { amount } } } }" })).await.ok();
+    portfolio
+}
+
+/// Plays two days, with a stop between them; with a hostile client whose stored book is poisoned at the stop.
+async fn play(fixture: Fixture, hostile: bool) -> Fixture {
+    let stage = Stagehand::start(Shape::OneProcess, fixture, "2020-01-10").await;
+    let portfolio = if hostile { Some(attack(&stage).await) } else { None };
+    stage.close_day().await;
+    let fixture = stage.stop().await;
+    if let Some(portfolio) = &portfolio {
+        // As an earlier version without bounds would have left it.
+        let file = fixture.data().join("portfolio/portfolio.db");
+        let url = moneta_kit::store::sqlite_url(&file);
+        let db = Db::open(&url, "portfolio", moneta_portfolio::SERVICE.migrations).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let sql = "UPDATE portfolios SET cash_minor = $1, contributions_minor = $2 WHERE portfolio_id = $3";
+        tx.execute(sql, args![i64::MAX, i64::MIN, portfolio]).await.unwrap();
+        tx.commit().await.unwrap();
+        db.close().await;
+    }
+    let stage = Stagehand::start(Shape::OneProcess, fixture, "2020-01-10").await;
+    stage.close_day().await;
+    if let Some(portfolio) = &portfolio {
+        let held = run(&stage.data(), &["quarantine", "list", "--json"]).json();
+        assert!(held.as_array().is_some_and(|held| held.iter().any(|unit| unit["id"] == portfolio.as_str())), "{held}");
+        let api = stage.api().login("mallory@example.com").await;
+        let body = json!({ "amount": { "amount": "1.00", "currency": "USD" } });
+        let path = format!("/api/v1/portfolios/{portfolio}/deposits");
+        api.post_once(&path, "after", body).await.refused(422, "portfolio_quarantined");
+    }
+    stage.stop().await
+}
+
+async fn ids(api: &Api) -> Vec<String> {
+    let portfolio: Value = api.portfolio().await;
+    vec![text(&portfolio, "portfolio_id"), text(&portfolio, "owner_id")]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hostile_client_changes_no_byte_of_any_other_clients_days() {
+    let seed = seeded("2020-01-08").await;
+    let calm = play(seed.copied(), false).await;
+    let hurt = play(seed, true).await;
+    let differences = History::of(&calm.data()).await.differences(&History::of(&hurt.data()).await);
+    let lost: Vec<_> = differences.iter().filter(|line| line.contains(": lost: ")).collect();
+    assert!(lost.is_empty(), "{} rows of other clients were lost or changed: {lost:#?}", lost.len());
+    assert!(differences.len() > 100, "the attack left traces of its own: {}", differences.len());
+
+    // What is new concerns nobody else.
+    let stage = Stagehand::start(Shape::OneProcess, hurt, "2020-01-10").await;
+    for client in CLIENTS {
+        for id in ids(&stage.user(client).await).await {
+            let touched: Vec<_> = differences.iter().filter(|line| line.contains(&id)).collect();
+            assert!(touched.is_empty(), "{client} was touched: {touched:#?}");
+        }
+    }
+    stage.stop().await;
+}
