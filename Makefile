@@ -2,7 +2,7 @@
 # what it builds, so that one selection everywhere means that the dependencies compile once.
 
 .DEFAULT_GOAL := help
-.PHONY: help up fetch tools build demo test bench evaluate lint audit sbom reproducible fmt notebooks
+.PHONY: help up fetch tools build demo test faults fuzz bench evaluate lint audit sbom reproducible fmt notebooks
 
 CARGO ?= cargo
 MONETA := $(or $(CARGO_TARGET_DIR),target)/debug/moneta
@@ -33,6 +33,12 @@ test: ## Run every test; TESTS='part_of_a_name' narrows it
 	@scripts/check_tools.sh test
 	@$(MAKE) --no-print-directory fetch build
 	$(CARGO) test --workspace --locked --no-fail-fast $(TESTS)
+
+faults: ## Fifty rounds of storage faults (no space, I/O errors, cut-off writers) under load; ROUNDS=500 for more
+	MONETA_FAULT_ROUNDS=$(or $(ROUNDS),50) $(CARGO) test --workspace --locked --test storage_faults -- --nocapture
+
+fuzz: fetch ## Ten minutes of made-up input at every edge (REST, GraphQL, model server, vector store); SECONDS=60 for less
+	MONETA_FUZZ_SECONDS=$(or $(SECONDS),600) $(CARGO) test --workspace --locked --test edges --test suite fuzz
 
 bench: fetch ## Measure start, memory, chat, advice, replay and serving; ARGS='chat advice' narrows it
 	$(CARGO) bench --profile dev --workspace --locked --bench platform $(if $(ARGS),-- $(ARGS))

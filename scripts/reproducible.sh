@@ -9,9 +9,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-cargo=${CARGO:-cargo}
+# The whole workspace, because cargo unites the features of what it builds.
+compile=("${CARGO:-cargo}" build --quiet --workspace --locked --bin moneta)
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+target=${CARGO_TARGET_DIR:-target}
+[[ "$target" = /* ]] || target=$root/$target
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 case "${1:-}" in
@@ -20,7 +22,6 @@ case "${1:-}" in
   *) echo "usage: scripts/reproducible.sh [--all]" >&2; exit 2 ;;
 esac
 # A compiler cache would answer the second build with the first one's result.
-unset RUSTC_WRAPPER CARGO_BUILD_RUSTC_WRAPPER
 export CARGO_INCREMENTAL=0 RUSTC_WRAPPER=
 
 # Folders of different names and lengths. New files are younger than what was compiled, so that each build compiles them.
@@ -42,15 +43,17 @@ exec "\$@" --remap-path-prefix="\$PWD=/moneta" --remap-path-prefix="$target=/tar
 WRAPPER
 chmod +x "$scratch/bin/moneta-remap"
 
+digest() { python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$1"; }
 build() { # folder, where its program goes
   copy "$1"
   if $all; then
-    local flags="--remap-path-prefix=$1=/moneta --remap-path-prefix=$cargo_home=/cargo" c="-ffile-prefix-map=$1=/moneta -ffile-prefix-map=$cargo_home=/cargo"
-    (cd "$1" && env CARGO_TARGET_DIR="$1/target" RUSTFLAGS="$flags" CFLAGS="$c" CXXFLAGS="$c" "$cargo" build --quiet --workspace --locked --bin moneta)
+    local flags="--remap-path-prefix=$1=/moneta --remap-path-prefix=$cargo_home=/cargo"
+    local c="-ffile-prefix-map=$1=/moneta -ffile-prefix-map=$cargo_home=/cargo"
+    (cd "$1" && env CARGO_TARGET_DIR="$1/target" RUSTFLAGS="$flags" CFLAGS="$c" CXXFLAGS="$c" "${compile[@]}")
     mv "$1/target/debug/moneta" "$2"
     rm -rf "$1/target"
   else
-    (cd "$1" && env CARGO_TARGET_DIR="$target" RUSTC_WORKSPACE_WRAPPER=moneta-remap PATH="$scratch/bin:$PATH" "$cargo" build --quiet --workspace --locked --bin moneta)
+    (cd "$1" && env CARGO_TARGET_DIR="$target" RUSTC_WORKSPACE_WRAPPER=moneta-remap PATH="$scratch/bin:$PATH" "${compile[@]}")
     cp "$target/debug/moneta" "$2"
   fi
 }
@@ -60,7 +63,7 @@ for folder in "${folders[@]}"; do
   number=$((number + 1))
   started=$SECONDS
   build "$folder" "$scratch/moneta-$number"
-  echo "build $number: $((SECONDS - started)) s, $(sha256sum "$scratch/moneta-$number" | cut -d' ' -f1)"
+  echo "build $number: $((SECONDS - started)) s, $(digest "$scratch/moneta-$number")"
 done
 
 cmp "$scratch/moneta-1" "$scratch/moneta-2" || { echo "error: the two builds differ" >&2; exit 1; }
@@ -74,4 +77,4 @@ for place in "${places[@]}"; do
     exit 1
   fi
 done
-echo "reproducible: both builds are $(sha256sum "$scratch/moneta-1" | cut -d' ' -f1), and none of ${#places[@]} paths of this machine is in them"
+echo "reproducible: both builds are $(digest "$scratch/moneta-1"), and none of ${#places[@]} paths of this machine is in them"

@@ -21,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = "moneta"
+# What a fetched file is, by the end of its name.
+KINDS = {".so": "library", ".dylib": "library", ".onnx": "machine-learning-model"}
 # A machine as cargo names it, and as assets.json does.
 HOSTS = {
     "x86_64-unknown-linux-gnu": "linux-x86_64",
@@ -28,12 +30,11 @@ HOSTS = {
     "aarch64-apple-darwin": "macos-arm64",
 }
 # C libraries whose source a crate carries and compiles: the header that names the version, how it does so, and the licence.
+PARTS = ("MAJOR", "MINOR", "RELEASE")
 CARRIED = {
     "libsqlite3-sys": ("sqlite", "sqlite3/sqlite3.h", [r'#define SQLITE_VERSION\s+"([0-9.]+)"'], "blessing"),
-    "lz4-sys": ("lz4", "liblz4/lib/lz4.h", [rf"#define LZ4_VERSION_{part}\s+([0-9]+)" for part in ("MAJOR", "MINOR", "RELEASE")],
-                "BSD-2-Clause"),
-    "zstd-sys": ("zstd", "zstd/lib/zstd.h", [rf"#define ZSTD_VERSION_{part}\s+([0-9]+)" for part in ("MAJOR", "MINOR", "RELEASE")],
-                 "BSD-3-Clause"),
+    "lz4-sys": ("lz4", "liblz4/lib/lz4.h", [rf"#define LZ4_VERSION_{p}\s+([0-9]+)" for p in PARTS], "BSD-2-Clause"),
+    "zstd-sys": ("zstd", "zstd/lib/zstd.h", [rf"#define ZSTD_VERSION_{p}\s+([0-9]+)" for p in PARTS], "BSD-3-Clause"),
 }
 
 
@@ -50,9 +51,10 @@ def main(arguments):
 
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))
     digests = {(p["name"], p["version"]): p["checksum"] for p in lock["package"] if "checksum" in p}
-    metadata = json.loads(run([os.environ.get("CARGO", "cargo"), "metadata", "--format-version", "1", "--locked", "--filter-platform", target]))
+    cargo = os.environ.get("CARGO", "cargo")
+    metadata = json.loads(run([cargo, "metadata", "--format-version", "1", "--locked", "--filter-platform", target]))
     packages = {p["id"]: p for p in metadata["packages"]}
-    root = next(p["id"] for p in metadata["packages"] if p["name"] == PROGRAM and p["id"] in metadata["workspace_members"])
+    root = next(p for p in metadata["workspace_members"] if packages[p]["name"] == PROGRAM)
     edges = {node["id"]: links(node) for node in metadata["resolve"]["nodes"]}
     compiled = reach(root, lambda package: edges[package]["run"] | edges[package]["build"])
     # What a macro depends on runs with the macro, inside the compiler.
@@ -63,7 +65,8 @@ def main(arguments):
     others = models() + assets(HOSTS[target])
     components = sorted(crates + others, key=lambda component: component["bom-ref"])
     dependencies = [
-        {"ref": purl(packages[p]), "dependsOn": sorted({purl(packages[d]) for d in edges[p]["run"] | edges[p]["build"]})} for p in compiled
+        {"ref": purl(packages[p]), "dependsOn": sorted({purl(packages[d]) for d in edges[p]["run"] | edges[p]["build"]})}
+        for p in compiled
     ]
     program = crate(packages[root], digests, "required") | {"type": "application"}
     next(entry for entry in dependencies if entry["ref"] == program["bom-ref"])["dependsOn"] += [c["bom-ref"] for c in others]
@@ -190,7 +193,7 @@ def assets(host):
     for file in pinned["files"]:
         if file.get("host", host) != host:
             continue
-        kind = "library" if file["path"].startswith("onnxruntime/") else "machine-learning-model" if file["path"].endswith(".onnx") else "data"
+        kind = KINDS.get(Path(file["path"]).suffix, "data")
         found.append(from_wheel(kind, file["path"], pinned["wheels"][file["wheel"]], file["sha256"]))
     for table in pinned["market"]["tables"]:
         found.append(from_wheel("data", table["member"], pinned["wheels"][table["wheel"]], table["sha256"]))

@@ -214,6 +214,27 @@ fn the_machines_time_and_randomness_are_read_in_kit_only() {
 }
 
 #[test]
+fn notes_of_staff_are_opened_only_where_staff_or_the_store_read_them() {
+    const OPENED_IN: &[&str] = &[
+        "services/types/src/conduct.rs",
+        "services/compliance/src/hold/mod.rs",
+        "services/compliance/src/hold/commands.rs",
+        "services/compliance/src/store/holds.rs",
+        "services/trading/src/desk/holds.rs",
+        "services/trading/src/service.rs",
+        "services/trading/src/store/switches.rs",
+        "services/trading/src/view.rs",
+    ];
+    let this = "tests/architecture.rs";
+    let elsewhere: Vec<String> = sources(&["rs"])
+        .into_iter()
+        .filter(|(path, text)| path != this && text.contains(".for_staff()") && !OPENED_IN.contains(&path.as_str()))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(elsewhere.is_empty(), "a note of staff's may not reach a client (POCA section 333A): {elsewhere:?}");
+}
+
+#[test]
 fn nothing_is_left_to_be_done_later() {
     let words =
         [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["TO", "DO"].concat(), ["FIX", "ME"].concat()];
@@ -226,4 +247,29 @@ fn nothing_is_left_to_be_done_later() {
         }
     }
     assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The document says of each attack which test shows that it fails: a test that was renamed must be renamed there too.
+#[test]
+fn every_test_and_file_that_the_threat_model_names_is_there() {
+    let document = std::fs::read_to_string(repository().join("docs/threat-model.md")).unwrap();
+    let code: Vec<String> = sources(&["rs"]).into_iter().map(|(_, text)| text).collect();
+    let is_test = |name: &str| code.iter().any(|text| text.contains(&format!("fn {name}(")));
+    let (mut tests, mut missing) = (0, Vec::new());
+    for named in document.split('`').skip(1).step_by(2) {
+        if named.contains('/') && !named.starts_with('/') && !named.contains([' ', '<', '{']) {
+            if !repository().join(named).exists() {
+                missing.push(named);
+            }
+        } else if named.matches('_').count() >= 2
+            && named.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        {
+            tests += 1;
+            if !is_test(named) {
+                missing.push(named);
+            }
+        }
+    }
+    assert!(tests > 50, "{tests} tests are named");
+    assert!(missing.is_empty(), "docs/threat-model.md names what is not there: {missing:#?}");
 }

@@ -42,7 +42,17 @@ fn commands_answer(data: &Path) {
     assert!(audit["valid"] == true && audit["entries"].as_u64().is_some_and(|entries| entries > 10), "{audit}");
     let exported = run(data, &["audit", "export"]).out;
     assert!(exported.lines().count() as u64 >= audit["entries"].as_u64().unwrap(), "one line an entry");
-    assert!(exported.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (statement, entries) = lines.split_last().unwrap();
+    assert_eq!(statement["statement"]["entries"].as_u64(), Some(entries.len() as u64), "{statement}");
+    for entry in entries {
+        assert!(entry["actor"].as_str().is_some_and(|actor| !actor.is_empty()), "every entry has an actor: {entry}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl");
+    std::fs::write(&file, &exported).unwrap();
+    let verified = run(folder.path(), &["audit", "verify", &file.display().to_string(), "--json"]).json();
+    assert_eq!(verified["entries"].as_u64(), Some(entries.len() as u64), "{verified}");
 
     let tail = run(data, &["events", "tail", "-n", "7", "--json"]).out;
     assert_eq!(tail.lines().count(), 7, "{tail}");
@@ -211,6 +221,14 @@ async fn commands_work_beside_a_running_process_and_a_promotion_is_served_at_onc
     let numbers: Vec<&Value> = champions.iter().map(|change| &change["number"]).collect();
     assert_eq!(numbers, [1, 2, 1], "{history}");
     assert_eq!(champions[1]["actor"], "mona", "{history}");
+    // The command ran beside the platform; its entry is in the platform's audit log all the same.
+    let officer = stage.user("compliance").await;
+    let told = eventually("the promotion is in the audit log", Duration::from_secs(30), async || {
+        let entries = officer.list("/api/v1/audit?event_type=models.alias_changed.v1").await;
+        entries.into_iter().find(|entry| entry["actor"] == "mona")
+    })
+    .await;
+    assert_eq!(told["payload"]["kind"], "promote", "{told}");
     let diff = run(&data, &["models", "diff", "forecast@1", "forecast@2"]).out;
     assert!(diff.contains("card.md"), "{diff}");
     let replayed = outcome(&data, &["decisions", "replay"]);

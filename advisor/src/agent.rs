@@ -19,7 +19,7 @@ use moneta_kit::{
     client::Call,
     problem::parse_decimal,
 };
-use moneta_types::{Cause, Date};
+use moneta_types::{Cause, Date, UserId};
 use ndarray::{Array1, Array2};
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -111,7 +111,8 @@ impl Advisor {
     async fn erase(&self, envelope: &Envelope, event: &UserErased) -> Result<()> {
         let mut tx = self.store.begin().await?;
         if !tx.first_time(CONSUMER, envelope.id).await? {
-            return Ok(());
+            drop(tx);
+            return self.end_traces(event.user_id).await;
         }
         Store::keep_erased(&mut tx, event.user_id, envelope.time).await?;
         Self::forget_user(&mut tx, event.user_id).await?;
@@ -120,7 +121,14 @@ impl Advisor {
             self.close_within(&mut tx, &mut item, Status::Lapsed, why, envelope.cause()).await?;
         }
         tx.commit().await?;
-        Ok(())
+        self.end_traces(event.user_id).await
+    }
+
+    /// Destroys the keys, which whoever erased the user has done already, and what the database still shows of him in its
+    /// log and free pages.
+    async fn end_traces(&self, user: UserId) -> Result<()> {
+        self.ctx.keys.destroy_user_keys(user)?;
+        Ok(self.store.db().scrubbed().await?)
     }
 
     /// A review that was finished is not begun again. After a crash the log repeats events that were done, on a clock that

@@ -108,6 +108,8 @@ impl From<Error> for Problem {
             Error::Problem(problem) => problem,
             Error::Message(invalid) => invalid.into(),
             Error::NotReady(reason) => Self::unavailable("not_ready", reason),
+            error @ Error::TooLittleHistory { .. } => Self::precondition("insufficient_history", error.to_string()),
+            error @ Error::NoView { .. } => Self::precondition("no_advice", error.to_string()),
             Error::ModelMissing(reason) => Self::unavailable("model_unavailable", reason),
             Error::Inference(source) | Error::Model(moneta_models::Error::Inference(source)) => model_problem(source),
             Error::ModelStore(source @ moneta_model_store::Error::Qdrant { .. }) => {
@@ -121,8 +123,6 @@ impl From<Error> for Problem {
                 tracing::error!(error = %source, "the model registry does not answer");
                 Self::unavailable("model_unavailable", "the model registry does not answer; try again shortly")
             }
-            error @ Error::TooLittleHistory { .. } => Self::precondition("insufficient_history", error.to_string()),
-            error @ Error::NoView { .. } => Self::precondition("no_advice", error.to_string()),
             Error::Store(source) => source.into(),
             Error::Decide(source @ (DecideError::UnknownHolding { .. } | DecideError::Empty)) => {
                 Self::precondition("no_advice", source.to_string())
@@ -158,12 +158,20 @@ impl From<Error> for tonic::Status {
 
 impl From<Error> for moneta_kit::bus::HandlerError {
     fn from(error: Error) -> Self {
+        let missed = match &error {
+            Error::Inference(source) | Error::Model(moneta_models::Error::Inference(source)) => {
+                source.kind() == ErrorKind::NotFound || source.is_retryable()
+            }
+            _ => false,
+        };
         match error {
             Error::Service(status) => (*status).into(),
             Error::Store(source) => source.into(),
             Error::Problem(problem) => problem.into(),
             Error::NotReady(_) | Error::ModelMissing(_) => Self::unavailable(error),
             error if error.is_no_advice_today() => Self::permanent(error),
+            // A model that was lost comes back; what waits for it is not to be given up.
+            _ if missed => Self::unavailable(error),
             other => Self::retryable(other),
         }
     }

@@ -137,6 +137,7 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
         config,
         ctx: ctx.clone(),
     });
+    advisor.move_user_keys().await?;
     let http = moneta_inference::http_router(models.server());
     let grpc = moneta_inference::grpc_routes(models.server()).await.into_axum_router();
     let shutdown = ctx.shutdown.clone();
@@ -181,5 +182,6 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
             handler: Arc::new(agent::Agent::new(Arc::clone(&advisor))),
         })
         .task("vectors", Box::pin(flush))
+        .outbox(models.registry().outbox())
         .task("champions", Box::pin(models.watch(ctx.shutdown.clone()))))
 }

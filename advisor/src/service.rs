@@ -1,9 +1,9 @@
 //! The gRPC face: parses, checks ownership, and hands over.
 use crate::{
     Advisor, Error,
-    cycle::{self, Cycle, Trigger},
+    cycle::{self, Cycle, Results, Trigger},
     mandate::Mandate,
-    recommendation::{Recommendation, Status},
+    recommendation::{self, Recommendation, Status},
     store::{Slice, StoredDecision},
 };
 use moneta_contracts::{
@@ -13,10 +13,10 @@ use moneta_contracts::{
 };
 use moneta_kit::{
     client::Call,
-    identity::{self, caller},
+    identity::{self, Identity, caller},
     problem::{Problem, one_of, parse, parse_opt_date, required},
 };
-use moneta_types::{Cause, Currency, PortfolioId, RecommendationId, Timestamp, UserId};
+use moneta_types::{Cause, ClientText, Currency, PortfolioId, RecommendationId, Timestamp, UserId};
 use std::{pin::Pin, sync::Arc};
 use tonic::{Request, Response, Status as GrpcStatus};
 
@@ -107,7 +107,6 @@ impl Contract for Face {
         let outcome = self.advisor.run_cycle(&Cycle { portfolio, trigger: Trigger::Request, cause }).await?;
         match outcome.recommendation {
             Some(item) => Ok(Response::new(item.message(&outcome.decision.record))),
-            // Nothing to recommend is an answer too: the decision, in the form of a recommendation without trades.
             None => Ok(Response::new(without_trades(&outcome.decision))),
         }
     }
@@ -149,7 +148,8 @@ impl Contract for Face {
         request: Request<pb::GetDecisionRequest>,
     ) -> Result<Response<pb::Decision>, GrpcStatus> {
         let stored = self.decision(&request, &request.get_ref().decision_id).await?;
-        Ok(Response::new(decision_message(stored)))
+        let all = sees_what_was_withheld(caller(&request)?);
+        Ok(Response::new(decision_message(stored, all)?))
     }
 
     async fn list_decisions(
@@ -162,7 +162,8 @@ impl Contract for Face {
         let days = (parse_opt_date("from", &message.from)?, parse_opt_date("to", &message.to)?);
         let items = self.advisor.store.decisions(portfolio, owner, days, slice.clone()).await?;
         let next_cursor = cursor(&items, slice.limit, |item| (item.record.at, item.record.decision_id.to_string()));
-        let decisions = items.into_iter().map(decision_message).collect();
+        let all = sees_what_was_withheld(caller(&request)?);
+        let decisions = items.into_iter().map(|item| decision_message(item, all)).collect::<Result<_, _>>()?;
         Ok(Response::new(pb::ListDecisionsResponse { decisions, next_cursor }))
     }
 
@@ -171,9 +172,13 @@ impl Contract for Face {
         request: Request<pb::ReplayDecisionRequest>,
     ) -> Result<Response<pb::ReplayDecisionResponse>, GrpcStatus> {
         let stored = self.decision(&request, &request.get_ref().decision_id).await?;
-        let replay = cycle::replay(&self.advisor, &stored).await?;
+        let mut replay = cycle::replay(&self.advisor, &stored).await?;
+        let identical = replay.identical();
+        if stored.record.results.is_withheld() && !sees_what_was_withheld(caller(&request)?) {
+            replay.differences.clear();
+        }
         Ok(Response::new(pb::ReplayDecisionResponse {
-            identical: replay.identical(),
+            identical,
             digest: replay.digest,
             replayed_digest: replay.replayed_digest,
             differences: replay.differences,
@@ -199,7 +204,12 @@ impl Contract for Face {
             Mandate::from_request(message, owner, currency)?
         } else if message.paused && identity.is_staff() {
             // An adviser or compliance officer holds the leash too: they may stop the agent, and change nothing else.
-            Mandate { paused: true, pause_reason: message.pause_reason.chars().take(500).collect(), ..present.clone() }
+            // Why is read by the client, so it is one of the closed list; what only staff may know belongs to a hold.
+            let told = match message.pause_reason.as_str() {
+                "" => ClientText::ContactUs,
+                code => parse("mandate.pause_reason", code)?,
+            };
+            Mandate { paused: true, pause_reason: told.to_string(), ..present.clone() }
         } else {
             identity.may_change(owner, "portfolio", id)?;
             present.clone()
@@ -216,6 +226,10 @@ impl Contract for Face {
                 format!("expected_version is {expected}, the mandate is at version {}", present.version),
             )
             .into());
+        }
+        if mandate.autonomy > present.autonomy {
+            let password = &request.get_ref().password;
+            self.advisor.may_raise(&mandate, password, identity::cause(&request)).await?;
         }
         mandate.updated = self.advisor.ctx.clock.now();
         self.advisor.put_mandate(&mandate, identity::cause(&request)).await?;
@@ -330,7 +344,10 @@ where
     // A service that acts for a user sees what the user sees.
     match identity.user_id() {
         Some(user) if !identity.is_staff() => Ok((None, Some(user))),
-        _ => Ok((None, None)),
+        _ => {
+            identity.sees_clients();
+            Ok((None, None))
+        }
     }
 }
 
@@ -371,37 +388,70 @@ fn cursor<T>(items: &[T], limit: u32, place: impl Fn(&T) -> (Timestamp, String))
     }
 }
 
-fn decision_message(stored: StoredDecision) -> pb::Decision {
+/// What compliance withholds is shown to staff and to the platform's own services; a service that acts for a client sees what
+/// the client sees.
+fn sees_what_was_withheld(caller: &Identity) -> bool {
+    caller.is_staff() || (caller.is_service() && caller.on_behalf_of.is_none())
+}
+
+fn decision_message(stored: StoredDecision, all: bool) -> Result<pb::Decision, Error> {
     let record = &stored.record;
-    pb::Decision {
+    let text = if record.results.is_withheld() && !all { withheld_record(&record.results)? } else { stored.text };
+    Ok(pb::Decision {
         decision_id: record.decision_id.to_string(),
         portfolio_id: record.inputs.snapshot.portfolio_id.to_string(),
         owner_id: record.inputs.snapshot.owner_id.to_string(),
         at_micros: record.at.micros(),
         date: record.inputs.snapshot.valued_on.to_string(),
         outcome: record.results.outcome.clone(),
-        digest: stored.digest.clone(),
+        digest: stored.digest,
         recommendation_id: stored.recommendation.map(|id| id.to_string()).unwrap_or_default(),
-        record: stored.text,
-    }
+        record: text,
+    })
 }
 
+/// What takes a withheld record's place before a client.
+fn withheld_record(results: &Results) -> Result<String, Error> {
+    let shown = serde_json::json!({
+        "results": {
+            "outcome": results.outcome,
+            "verdicts": cycle::withheld_verdicts(results),
+            "explanation": cycle::withheld(results),
+        },
+    });
+    Ok(serde_json::to_string(&shown)?)
+}
+
+/// Nothing to recommend, or nothing that may be: the decision in the form of a recommendation without trades. What was withheld
+/// is told to nobody on this path, staff included; they read the decision itself.
 fn without_trades(decision: &StoredDecision) -> pb::Recommendation {
     let record = &decision.record;
-    pb::Recommendation {
+    let results = &record.results;
+    let shown = pb::Recommendation {
         portfolio_id: record.inputs.snapshot.portfolio_id.to_string(),
         owner_id: record.inputs.snapshot.owner_id.to_string(),
         decision_id: record.decision_id.to_string(),
-        status: record.results.outcome.clone(),
+        status: results.outcome.clone(),
         autonomy: record.inputs.mandate.autonomy.clone(),
-        summary: cycle::summary(&record.inputs, &record.results, record.trigger),
-        explanation: record.results.explanation.clone(),
         issued_micros: record.at.micros(),
-        drift_before: record.results.drift_before.to_string(),
-        volatility_before: record.results.volatility_before.to_string(),
-        volatility_after: record.results.volatility_after.to_string(),
-        expected_benefit: record.results.expected_benefit.to_string(),
-        total_cost: Some(record.results.total_cost.into()),
         ..pb::Recommendation::default()
+    };
+    if results.is_withheld() {
+        return pb::Recommendation {
+            summary: "No recommendation can be given at the moment".to_owned(),
+            explanation: cycle::withheld(results),
+            verdicts: cycle::withheld_verdicts(results).iter().map(recommendation::verdict_message).collect(),
+            ..shown
+        };
+    }
+    pb::Recommendation {
+        summary: cycle::summary(&record.inputs, results, record.trigger),
+        explanation: results.explanation.clone(),
+        drift_before: results.drift_before.to_string(),
+        volatility_before: results.volatility_before.to_string(),
+        volatility_after: results.volatility_after.to_string(),
+        expected_benefit: results.expected_benefit.to_string(),
+        total_cost: Some(results.total_cost.into()),
+        ..shown
     }
 }

@@ -128,10 +128,12 @@ impl Models {
         &self.registry
     }
 
-    /// Registers and promotes each model of the models folder that the registry does not know yet.
+    /// Registers and promotes each model of the models folder that never had a champion: a first start that was cut off after
+    /// the registration is finished by the next.
     async fn bootstrap(&self, folder: &Path) -> Result<()> {
         for name in moneta_models::CATALOGUE {
-            if self.registry.list(Some(name)).await?.is_empty() {
+            let history = self.registry.history(Some(name)).await?;
+            if history.iter().all(|change| change.alias != Alias::Champion) {
                 let registered = self.registry.register(&folder.join(name), Some(&self.assets), "moneta").await?;
                 let reference = ModelRef { model: (*name).to_owned(), selector: Selector::Number(registered.number) };
                 let manifest = ModelManifest::load(&folder.join(name))?;

@@ -51,13 +51,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The vector server stopped with a failure.
-    #[error("vector server on {address} failed: {source}")]
-    Serve {
-        address: SocketAddr,
-        #[source]
-        source: tonic::transport::Error,
-    },
     /// A Qdrant server did not do what it was asked.
     #[error("{action} vector collection `{collection}`: {source}")]
     Qdrant {
@@ -164,7 +157,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Io { .. } | Self::Listen { .. } | Self::Serve { .. } => "io",
+            Self::Io { .. } | Self::Listen { .. } => "io",
             Self::Interrupted { .. } => "interrupted",
             Self::VectorStoreInUse { .. } | Self::Busy => "busy",
             Self::CollectionMeta { .. } | Self::Engine { .. } | Self::Corrupt { .. } => "corrupt",

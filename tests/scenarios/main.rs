@@ -4,7 +4,9 @@
 
 mod advice;
 mod chat;
+mod conduct;
 mod effects;
+mod erasure;
 mod investor;
 mod market;
 mod record;
@@ -50,6 +52,8 @@ const SCENARIOS: &[Scenario] = scenarios! {
     refusals::an_order_in_a_currency_that_is_not_held_is_denied ANY;
     refusals::the_kill_switch_denies_orders ANY;
     refusals::staff_actions_are_for_staff ANY;
+    refusals::a_session_that_has_ended_places_no_order ANY;
+    conduct::a_stopped_client_moves_nothing_and_reads_no_word_of_staffs ANY;
     chat::the_chat_tells_what_the_portfolio_is_worth_and_why_it_moved ANY;
     chat::an_order_by_chat_needs_a_yes ANY;
     chat::a_what_if_changes_nothing ANY;
@@ -57,6 +61,7 @@ const SCENARIOS: &[Scenario] = scenarios! {
     chat::answers_stream ANY;
     market::the_fall_of_february_2020_reaches_investors_with_their_own_numbers ANY;
     resilience::a_consumer_that_was_killed_catches_up_once APART;
+    erasure::an_erased_client_leaves_no_word_behind ANY;
     record::every_decision_computes_again_to_the_same_bytes ANY;
     record::the_ledger_balances_and_the_audit_chain_verifies ANY;
 };

@@ -1,9 +1,10 @@
 //! What must not happen, and what is said instead.
 use crate::effects::failed_rules;
-use moneta_tests::{Api, PASSWORD, Stagehand, text};
+use moneta_tests::{Api, PASSWORD, Stagehand, eventually, text};
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn body(portfolio: &str) -> Value {
     json!({ "portfolio_id": portfolio, "symbol": "KO", "side": "buy", "quantity": "1", "type": "market" })
@@ -81,9 +82,12 @@ pub async fn what_is_not_owned_cannot_be_sold(stage: &Stagehand) {
 }
 
 pub async fn an_order_in_a_currency_that_is_not_held_is_denied(stage: &Stagehand) {
-    let account = json!({ "email": "gwen@example.com", "password": PASSWORD, "base_currency": "GBP" });
+    let password = "seven tall lighthouses";
+    let weak = json!({ "email": "gwen@example.com", "password": PASSWORD, "base_currency": "GBP" });
+    stage.api().post("/api/v1/auth/register", weak).await.names("password", "(hidden)");
+    let account = json!({ "email": "gwen@example.com", "password": password, "base_currency": "GBP" });
     stage.api().post("/api/v1/auth/register", account).await.ok();
-    let api = stage.user("gwen").await;
+    let api = stage.api().login_with("gwen@example.com", password).await;
     let opened =
         api.post_once("/api/v1/portfolios", "pounds", json!({ "name": "Pounds", "currency": "GBP" })).await.ok();
     let portfolio = text(&opened, "portfolio_id");
@@ -138,4 +142,28 @@ pub async fn staff_actions_are_for_staff(stage: &Stagehand) {
     for entry in api.list("/api/v1/audit").await {
         assert_eq!(entry["user_id"], me.as_str(), "{entry}");
     }
+}
+
+pub async fn a_session_that_has_ended_places_no_order(stage: &Stagehand) {
+    let api = stage.api();
+    let portfolio = text(&stage.user("balanced").await.portfolio().await, "portfolio_id");
+    let credentials = json!({ "email": "balanced@example.com", "password": PASSWORD });
+    let session = api.post("/api/v1/auth/login", credentials).await.ok();
+    let bearer = format!("Bearer {}", text(&session, "access_token"));
+    let headers = [("Authorization", bearer.as_str()), ("Idempotency-Key", "after-the-end")];
+    api.send(Method::GET, "/api/v1/me", None, &headers[..1]).await.ok();
+    let logout = json!({ "refresh_token": text(&session, "refresh_token") });
+    let answer = api.send(Method::POST, "/api/v1/auth/logout", Some(logout), &headers[..1]).await;
+    assert_eq!(answer.status, 204, "{}", answer.body);
+    let before = orders(&stage.user("balanced").await).await;
+    // In a process a service, the gateway hears of it from the event log: within a second.
+    let mut order = body(&portfolio);
+    order["quantity"] = json!("0");
+    let refused = eventually("the gateway refuses the token", Duration::from_secs(1), async || {
+        let answer = api.send(Method::POST, "/api/v1/orders", Some(order.clone()), &headers).await;
+        (answer.status == 401).then_some(answer)
+    });
+    refused.await.refused(401, "session_ended");
+    api.send(Method::POST, "/api/v1/orders", Some(body(&portfolio)), &headers).await.refused(401, "session_ended");
+    assert_eq!(orders(&stage.user("balanced").await).await, before);
 }

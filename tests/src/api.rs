@@ -67,7 +67,12 @@ impl Api {
 
     /// The same for a user of the demo.
     pub async fn login(&self, email: &str) -> Self {
-        let session = self.post("/api/v1/auth/login", json!({ "email": email, "password": PASSWORD })).await.ok();
+        self.login_with(email, PASSWORD).await
+    }
+
+    /// The same for anybody.
+    pub async fn login_with(&self, email: &str, password: &str) -> Self {
+        let session = self.post("/api/v1/auth/login", json!({ "email": email, "password": password })).await.ok();
         assert!(session["expires_in"].as_i64().unwrap_or_default() > 0, "{session}");
         assert!(!text(&session, "refresh_token").is_empty(), "{session}");
         Self { token: Some(text(&session, "access_token")), ..self.clone() }
@@ -118,14 +123,16 @@ impl Api {
 
     /// Every item of a list, page by page.
     pub async fn list(&self, path: &str) -> Vec<Value> {
+        let join = if path.contains('?') { '&' } else { '?' };
         let mut all = Vec::new();
-        let mut cursor = String::new();
+        // Not every list has pages, and one that has none takes no parameters.
+        let mut page = self.get(path).await.ok();
         loop {
-            let join = if path.contains('?') { '&' } else { '?' };
-            let page = self.get(&format!("{path}{join}limit=100&cursor={cursor}")).await.ok();
             all.extend(items(&page));
             match page["next_cursor"].as_str() {
-                Some(next) if !next.is_empty() => cursor = next.to_owned(),
+                Some(next) if !next.is_empty() => {
+                    page = self.get(&format!("{path}{join}limit=100&cursor={next}")).await.ok()
+                }
                 _ => return all,
             }
         }

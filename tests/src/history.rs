@@ -1,4 +1,5 @@
 //! What a data directory says has happened: read from the services' databases while nothing runs on them, to compare runs.
+use moneta_contracts::events::{Event as _, SessionChanged, SessionEnded};
 use moneta_kit::{
     args,
     service::ServiceDef,
@@ -13,6 +14,10 @@ struct Kept {
     table: &'static str,
     columns: &'static [&'static str],
 }
+
+/// Sessions are random by design as well, and live in real time: whoever raises the autonomy of the agent confirms it with a
+/// sign-in, and does so again after a crash.
+const SESSIONS: [&str; 2] = [SessionChanged::TYPE, SessionEnded::TYPE];
 
 const KEPT: &[Kept] = &[
     Kept {
@@ -147,8 +152,12 @@ impl History {
             let db = Db::open_with(&url, name, kept.service.migrations, Durability::Process).await.unwrap();
             let row =
                 kept.columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ' ' || ");
-            let sql = format!("SELECT {row} AS told FROM {} ORDER BY 1", kept.table);
-            let rows = db.fetch_all(&sql, args![]).await.unwrap();
+            let (only, sessions) = match kept.table {
+                "audit_entries" => (" WHERE event_type NOT IN ($1, $2)", args![SESSIONS[0], SESSIONS[1]]),
+                _ => ("", args![]),
+            };
+            let sql = format!("SELECT {row} AS told FROM {}{only} ORDER BY 1", kept.table);
+            let rows = db.fetch_all(&sql, sessions).await.unwrap();
             tables.insert(kept.table, rows.iter().map(|row| row.text("told").unwrap().to_owned()).collect());
             db.close().await;
         }

@@ -10,6 +10,8 @@ use moneta_kit::{
 };
 use moneta_types::{MessageId, Timestamp, UserId};
 
+/// Which of the user's keys it is.
+const SCOPE: &str = "advisor";
 const TITLE: &[u8] = b"conversations.title";
 const BODY: &[u8] = b"messages.body";
 
@@ -19,27 +21,31 @@ impl Advisor {
         if self.store.is_erased(user).await? {
             return Err(erased());
         }
-        let select = "SELECT wrapped FROM user_keys WHERE user_id = $1";
-        let db = self.store.db();
-        if let Some(row) = db.fetch_optional(select, args![user]).await? {
-            return Ok(self.ctx.keys.unwrap(&row.blob("wrapped")?).map_err(Problem::from)?);
-        }
-        let wrapped = self.ctx.keys.new_user_key().map_err(Problem::from)?;
-        let mut tx = self.store.begin().await?;
-        tx.execute(
-            "INSERT INTO user_keys (user_id, wrapped) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
-            args![user, wrapped],
-        )
-        .await?;
-        let row = tx.fetch_one(select, args![user]).await?;
-        tx.commit().await?;
-        Ok(self.ctx.keys.unwrap(&row.blob("wrapped")?).map_err(Problem::from)?)
+        Ok(self.ctx.keys.user_key(user, SCOPE)?)
     }
 
-    /// Destroys the key of an erased user, so that nobody can read any more what was said, and drops what waits for
-    /// his word.
+    /// Moves keys that were kept in the database to where destroying them is real.
+    pub(crate) async fn move_user_keys(&self) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let rows = tx.fetch_all("SELECT user_id, wrapped FROM user_keys", args![]).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            match self.ctx.keys.adopt_user_key(row.get("user_id")?, SCOPE, &row.blob("wrapped")?) {
+                // Erased meanwhile: the key goes with the row.
+                Ok(()) | Err(moneta_kit::keys::Error::Erased { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        tx.execute("DELETE FROM user_keys", args![]).await?;
+        tx.commit().await?;
+        self.store.db().rewrite().await?;
+        Ok(())
+    }
+
+    /// Drops what waits for an erased user's word. What was said stays sealed, and its key is destroyed.
     pub(crate) async fn forget_user(tx: &mut Tx, user: UserId) -> Result<()> {
-        tx.execute("DELETE FROM user_keys WHERE user_id = $1", args![user]).await?;
         tx.execute("DELETE FROM pending_actions WHERE user_id = $1", args![user]).await?;
         Ok(())
     }

@@ -110,14 +110,13 @@ fn problem(inputs: &Inputs, view: &MarketView, present: Array1<f64>) -> Problem 
     let covariance = Array2::from_shape_fn((count, count), |(row, column)| view.covariance[row * count + column]);
     let mut limits = parameters.limits;
     limits.max_turnover = limits.max_turnover.min(float(inputs.mandate.turnover_left));
-    let allowed = |symbol: &Symbol| inputs.mandate.universe.is_empty() || inputs.mandate.universe.contains(symbol);
     // A trade is paid once and its gain is earned for as long as the position is held.
     let turns = super::market::TRADING_DAYS / parameters.holding_days.max(1.0);
     let cost = view
         .symbols
         .iter()
-        // An instrument outside the mandate's universe is never traded: its cost is prohibitive.
-        .map(|symbol| if allowed(symbol) { (parameters.cost_bp / 10_000.0 * turns).min(1.0) } else { 1.0 })
+        // An instrument outside the mandate's universe, or one that the client excludes, is never traded: its cost is prohibitive.
+        .map(|symbol| if inputs.may_trade(symbol) { (parameters.cost_bp / 10_000.0 * turns).min(1.0) } else { 1.0 })
         .collect();
     Problem {
         expected_return: expected_returns(view, &covariance, inputs),
@@ -156,9 +155,7 @@ fn trades(
         .iter()
         .zip(&view.prices)
         .zip(weights.iter().zip(present))
-        .filter(|((symbol, _), (weight, present))| {
-            (!weight.is_zero() || **present > 0.0) && (mandate.universe.is_empty() || mandate.universe.contains(symbol))
-        })
+        .filter(|((symbol, _), (weight, present))| (!weight.is_zero() || **present > 0.0) && inputs.may_trade(symbol))
         .map(|((symbol, price), (weight, _))| Aim { symbol: symbol.clone(), price: *price, weight: *weight })
         .collect();
     Ok(plan(&inputs.snapshot, &aims, &inputs.parameters, mandate.max_order_value)?)

@@ -1,6 +1,6 @@
 //! What the client is told about a decision. Every figure is read from the record; nothing is generated.
 use super::{
-    record::{Inputs, Results, Trigger, autonomy},
+    record::{Inputs, Results, Trigger, Verdict, autonomy},
     trades::percent,
 };
 use moneta_contracts::events::Side;
@@ -26,6 +26,46 @@ pub fn summary(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
         _ => format!("to close a drift of {} from the target", percent(results.drift_before)),
     };
     format!("{what} {why}")
+}
+
+/// Rules that speak of the client himself; what the others found would tell him what was to be proposed.
+const ABOUT_THE_CLIENT: [&str; 7] = [
+    "client_active",
+    "client_hold",
+    "mode_permissions",
+    "suitability_data",
+    "periodic_assessment",
+    "algorithm_disclosure",
+    "vulnerable_client",
+];
+
+/// What a client reads of a decision that compliance did not allow: that there is no recommendation, by which rules, and what
+/// he himself can do about it; nothing of what would have been proposed.
+pub fn withheld(results: &Results) -> String {
+    let verdicts = withheld_verdicts(results);
+    let own: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.reasons.clone()).collect();
+    let rules: Vec<&str> = verdicts.iter().map(|verdict| verdict.citation.as_str()).collect();
+    let mut paragraphs = vec![format!(
+        "I cannot give you a recommendation at the moment: what was computed does not keep the rules that protect you ({}), \
+         so it is neither proposed nor carried out. Compliance looks at it.",
+        rules.join("; ")
+    )];
+    if !own.is_empty() {
+        paragraphs.push(format!("What concerns you: {}.", own.join("; ")));
+    }
+    paragraphs.push("You can ask for a person to look at it.".to_owned());
+    paragraphs.join("\n\n")
+}
+
+/// The verdicts that failed, with reasons where they speak of the client himself.
+pub fn withheld_verdicts(results: &Results) -> Vec<Verdict> {
+    let failed = results.verdicts.iter().filter(|verdict| verdict.outcome == "fail");
+    failed
+        .map(|verdict| {
+            let own = ABOUT_THE_CLIENT.contains(&verdict.rule_id.as_str());
+            Verdict { reasons: if own { verdict.reasons.clone() } else { Vec::new() }, ..verdict.clone() }
+        })
+        .collect()
 }
 
 /// The explanation of a decision, in paragraphs.

@@ -12,7 +12,7 @@ pub(crate) mod testing;
 mod trades;
 
 pub use decide::{DecideError, decide, float, fraction, weights_after};
-pub use explain::{explanation, summary};
+pub use explain::{explanation, summary, withheld, withheld_verdicts};
 pub use market::{FeatureRow, ForecastRow, MarketView, ModelUse, TRADING_DAYS, settle};
 pub use optimise::{Limits, OptimiseError, Problem as OptimiseProblem, Solution, optimise, volatility};
 pub use record::{

@@ -121,6 +121,10 @@ pub struct Profile {
     pub volatility_ceiling: Decimal,
     /// Whether wording and gates for vulnerable clients apply.
     pub vulnerable: bool,
+    /// Instruments that he wants nothing of: they are not bought. Left out of the text when there are none, so that older
+    /// records keep their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusions: Vec<Symbol>,
 }
 
 /// The mandate's terms that bound the decision.
@@ -218,6 +222,21 @@ pub struct Verdict {
     pub outcome: String,
     /// Why.
     pub reasons: Vec<String>,
+}
+
+impl Inputs {
+    /// Whether the decision may trade an instrument: the mandate's universe has it, and the client does not exclude it.
+    pub fn may_trade(&self, symbol: &Symbol) -> bool {
+        let universe = &self.mandate.universe;
+        (universe.is_empty() || universe.contains(symbol)) && !self.profile.exclusions.contains(symbol)
+    }
+}
+
+impl Results {
+    /// Whether compliance did not allow what was computed.
+    pub fn is_withheld(&self) -> bool {
+        self.outcome == "withheld"
+    }
 }
 
 impl DecisionRecord {

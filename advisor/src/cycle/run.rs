@@ -17,7 +17,7 @@ use moneta_contracts::{
     convert,
     events::{DecisionMade, RecommendationClosed, RecommendationIssued},
     portfolio::{PortfolioView, SetTargetRequest},
-    user::{Account, GetAccountRequest, GetQuestionnaireRequest, Questionnaire},
+    user::{Account, GetAccountRequest, GetPreferencesRequest, GetQuestionnaireRequest, Preferences, Questionnaire},
 };
 use moneta_kit::{
     client::Call,
@@ -119,7 +119,9 @@ impl Advisor {
             .await
             .map_err(questionnaire_missing)?
             .into_inner();
-        let profile = profile(&account, &questionnaire)?;
+        let request = GetPreferencesRequest { user_id: snapshot.owner_id.to_string() };
+        let preferences = user.get_preferences(call.request(request)).await?.into_inner();
+        let profile = profile(&account, &questionnaire, &preferences)?;
         let since = self.ctx.clock.now().micros() - 30 * 86_400_000_000;
         let traded =
             self.store.turnover_since(snapshot.portfolio_id, moneta_types::Timestamp::from_micros(since)).await?;
@@ -419,12 +421,17 @@ pub(crate) fn snapshot(portfolio: &PortfolioView, day: &Day) -> Result<Snapshot>
     })
 }
 
-fn profile(account: &Account, questionnaire: &Questionnaire) -> Result<Profile> {
+fn profile(account: &Account, questionnaire: &Questionnaire, preferences: &Preferences) -> Result<Profile> {
+    let listed = preferences.values.get("exclusions").map(String::as_str).unwrap_or_default();
+    let listed = listed.split(',').filter(|symbol| !symbol.is_empty());
+    let mut exclusions = listed.map(|symbol| parse("exclusions", symbol)).collect::<Result<Vec<_>, _>>()?;
+    exclusions.sort();
     Ok(Profile {
         questionnaire: questionnaire.version,
         risk_tolerance: parse("risk_tolerance", &questionnaire.risk_tolerance)?,
         capacity_for_loss: questionnaire.capacity_for_loss.clone(),
         volatility_ceiling: parse_decimal("volatility_ceiling", &questionnaire.volatility_ceiling, None)?,
         vulnerable: account.vulnerable,
+        exclusions,
     })
 }

@@ -58,6 +58,7 @@ pub fn inputs(cash: &str, holdings: &[(&str, &str, &str)]) -> Inputs {
             capacity_for_loss: "medium".to_owned(),
             volatility_ceiling: "0.14".parse().unwrap(),
             vulnerable: false,
+            exclusions: Vec::new(),
         },
         mandate: MandateTerms {
             version: 1,

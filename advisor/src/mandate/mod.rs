@@ -1,4 +1,7 @@
-//! The mandate: what the agent may do for a portfolio. Versions are immutable; the newest is in force.
+//! The mandate: what the agent may do for a portfolio. Versions are immutable; the newest is in force. It is the one source of
+//! how far the agent may go: the account knows nothing of it, and compliance asks here.
+mod step_up;
+
 use crate::{Advisor, Error, Result, recommendation::Status, store::Store};
 use moneta_contracts::{advisor as pb, events::MandateChanged};
 use moneta_kit::problem::{Problem, one_of, parse};
@@ -7,7 +10,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// How far the agent may go by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Autonomy {
     /// It only tells what it thinks.

@@ -1,5 +1,5 @@
 //! Recommendations: what was proposed to whom, bound to the exact proposal, and what became of it.
-use crate::cycle::{DecisionRecord, PlannedTrade};
+use crate::cycle::{DecisionRecord, PlannedTrade, Verdict};
 use moneta_contracts::{advisor as pb, common};
 use moneta_types::{DecisionId, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -139,16 +139,7 @@ impl Recommendation {
             summary: self.summary.clone(),
             explanation: results.explanation.clone(),
             trades: results.trades.iter().map(trade_message).collect(),
-            verdicts: results
-                .verdicts
-                .iter()
-                .map(|verdict| common::Verdict {
-                    rule_id: verdict.rule_id.clone(),
-                    citation: verdict.citation.clone(),
-                    outcome: verdict.outcome.clone(),
-                    reasons: verdict.reasons.clone(),
-                })
-                .collect(),
+            verdicts: results.verdicts.iter().map(verdict_message).collect(),
             proposal_digest: self.proposal_digest.clone(),
             issued_micros: self.issued.micros(),
             expires_micros: self.expires.micros(),
@@ -160,6 +151,16 @@ impl Recommendation {
             status_reason: self.status_reason.clone(),
             order_ids: self.orders.iter().filter_map(|planned| planned.order).map(|order| order.to_string()).collect(),
         }
+    }
+}
+
+/// A verdict as the contract has it.
+pub fn verdict_message(verdict: &Verdict) -> common::Verdict {
+    common::Verdict {
+        rule_id: verdict.rule_id.clone(),
+        citation: verdict.citation.clone(),
+        outcome: verdict.outcome.clone(),
+        reasons: verdict.reasons.clone(),
     }
 }
 

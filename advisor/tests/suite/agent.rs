@@ -148,8 +148,8 @@ async fn an_erased_user_is_forgotten() {
     scene.stage.publish(&UserErased { user_id: client() }, Cause::named("erased")).await;
     scene.stage.quiet().await;
     assert_eq!(scene.recommendation(&advice.recommendation_id).await.status, "lapsed");
-    let keys = scene.stage.db("advisor").fetch_all("SELECT user_id FROM user_keys", moneta_kit::args![]).await.unwrap();
-    assert!(keys.is_empty());
+    let ring = moneta_kit::keys::KeyRing::load(scene.stage.data_dir(), None).unwrap();
+    assert!(ring.is_destroyed(client()) && ring.find_user_key(client(), "advisor").unwrap().is_none());
     let listed = advisor.list_conversations(scene.call().request(pb::ListConversationsRequest::default())).await;
     assert_eq!(super::support::code(&listed.unwrap_err()), "user_erased");
     let request = pb::SendMessageRequest {

@@ -11,3 +11,4 @@ mod decisions;
 mod mandate;
 mod models;
 mod support;
+mod withheld;

@@ -93,6 +93,12 @@ impl Registry {
         &self.inner.public_key
     }
 
+    /// The store in which changes of aliases wait as events; a running platform takes them to its bus.
+    #[must_use]
+    pub fn outbox(&self) -> Db {
+        self.inner.db.clone()
+    }
+
     /// The registry's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use moneta_contracts::events::ModelAliasChanged;
 use moneta_kit::args;
 use moneta_kit::store::Tx;
-use moneta_types::Timestamp;
+use moneta_types::{Cause, Clock, Timestamp};
 
 use super::Registry;
 use super::definition::{Comparison, Gate};
@@ -55,7 +56,7 @@ impl Registry {
             actor: actor.to_owned(),
             at: self.inner.clock.now(),
         };
-        append(tx, change).await
+        append(tx, change, &self.inner.clock).await
     }
 
     /// Gives `alias` back to the version that held it before the present one. Rolling back again goes further back.
@@ -83,7 +84,7 @@ impl Registry {
             actor: actor.to_owned(),
             at: self.inner.clock.now(),
         };
-        append(tx, change).await
+        append(tx, change, &self.inner.clock).await
     }
 
     /// Every change of an alias, oldest first, of a model or of all.
@@ -130,7 +131,8 @@ fn holders(history: &[AliasChange], alias: Alias) -> Vec<&AliasChange> {
     stack
 }
 
-async fn append(mut tx: Tx, mut change: AliasChange) -> Result<AliasChange> {
+/// Adds a line to the history and tells it as an event, for the audit log of the platform that this registry serves.
+async fn append(mut tx: Tx, mut change: AliasChange, clock: &Clock) -> Result<AliasChange> {
     change.revision = rows::next_revision(&mut tx).await?;
     tx.execute(
         "INSERT INTO alias_changes (revision, model, alias, version, previous, kind, actor, at) \
@@ -147,6 +149,16 @@ async fn append(mut tx: Tx, mut change: AliasChange) -> Result<AliasChange> {
         ],
     )
     .await?;
+    let event = ModelAliasChanged {
+        model: change.model.clone(),
+        alias: change.alias.as_str().to_owned(),
+        version: change.version.as_str().to_owned(),
+        previous: change.previous.as_ref().map(|version| version.as_str().to_owned()),
+        kind: change.kind.as_str().to_owned(),
+        by: change.actor.clone(),
+    };
+    let cause = Cause::named(&format!("alias change {} of {}", change.revision, change.model));
+    tx.publish_as(&event, cause, &change.actor, clock).await?;
     tx.commit().await?;
     Ok(change)
 }

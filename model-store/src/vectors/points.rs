@@ -71,6 +71,16 @@ fn batch_result(points: Vec<ScoredPoint>) -> BatchResult {
     BatchResult { result: points.into_iter().map(scored).collect() }
 }
 
+/// Requests in one batch: they are worked off one after the other on one thread.
+const BATCH_LIMIT: usize = 256;
+
+fn check_batch(length: usize, field: &str) -> Result<(), Status> {
+    if length <= BATCH_LIMIT {
+        return Ok(());
+    }
+    Err(Status::invalid_argument(format!("{field} has {length} entries: at most {BATCH_LIMIT} are allowed")))
+}
+
 /// The collection of a request inside a batch is the batch's.
 fn same_collection(inner: &str, outer: &str) -> Result<(), Status> {
     if inner.is_empty() || inner == outer {
@@ -180,6 +190,7 @@ impl Points for PointsService {
 
     async fn search_batch(&self, request: Request<SearchBatchPoints>) -> Reply<SearchBatchResponse> {
         let request = request.into_inner();
+        check_batch(request.search_points.len(), "search_points")?;
         let name = request.collection_name.clone();
         let run = move |collection: &Collection| {
             let searches = request.search_points.into_iter().map(|inner| {
@@ -254,6 +265,7 @@ impl Points for PointsService {
 
     async fn query_batch(&self, request: Request<QueryBatchPoints>) -> Reply<QueryBatchResponse> {
         let request = request.into_inner();
+        check_batch(request.query_points.len(), "query_points")?;
         let name = request.collection_name.clone();
         let run = move |collection: &Collection| {
             let queries = request.query_points.into_iter().map(|inner| {

@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use moneta_kit::net::{self, Limits};
 use qdrant_client::qdrant::collections_server::CollectionsServer;
 use qdrant_client::qdrant::points_server::PointsServer;
 use qdrant_client::qdrant::qdrant_server::{Qdrant, QdrantServer};
 use qdrant_client::qdrant::{HealthCheckReply, HealthCheckRequest};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::access::{Keys, guard};
@@ -82,16 +81,11 @@ impl VectorServer {
     pub async fn serve(&self, address: SocketAddr) -> Result<Serving> {
         let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let router = Server::builder().add_routes(self.routes());
-        let task = tokio::spawn(async move {
-            let drained = async {
-                // An error means that the sender was dropped, which asks for the same.
-                let _ = stopped.await;
-            };
-            router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), drained).await
-        });
-        Ok(Serving { address, stop, task })
+        let stop = CancellationToken::new();
+        let limits = Limits::default().for_calls();
+        let router = self.routes().into_axum_router();
+        let task = tokio::spawn(net::serve("vectors", listener, router, limits, stop.clone()));
+        Ok(Serving { address, stop: stop.drop_guard(), task })
     }
 }
 
@@ -99,8 +93,8 @@ impl VectorServer {
 #[derive(Debug)]
 pub struct Serving {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::result::Result<(), tonic::transport::Error>>,
+    stop: DropGuard,
+    task: JoinHandle<()>,
 }
 
 impl Serving {
@@ -116,15 +110,13 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
-    /// Stops accepting, answers what is in flight, and returns. Connected clients must have let go or be idle.
+    /// Stops accepting, answers what is in flight, closes what is idle, and returns.
     ///
     /// # Errors
-    /// [`Error::Serve`] when the server had failed.
+    /// [`Error::Interrupted`] when the server had failed.
     pub async fn shutdown(self) -> Result<()> {
         drop(self.stop);
-        let outcome =
-            self.task.await.map_err(|source| Error::Interrupted { what: "stopping the vector server", source })?;
-        outcome.map_err(|source| Error::Serve { address: self.address, source })
+        self.task.await.map_err(|source| Error::Interrupted { what: "stopping the vector server", source })
     }
 }
 

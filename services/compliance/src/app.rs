@@ -1,18 +1,22 @@
 //! The operations behind the gRPC face.
 use crate::{
     Config, Error, Result,
-    audit::{Verification, verify},
+    audit::{Verification, reconcile},
     case::Loader,
+    hold::{Hold, Holds},
     rules::{RULES, allowed, judge, pack_digest},
     store::{Filter, Store},
 };
-use moneta_contracts::{common, compliance as pb};
+use moneta_contracts::{common, compliance as pb, events::AlertResolved};
 use moneta_kit::{
+    bus::EventBus,
     identity::{Identity, Role},
     problem::{Problem, one_of, parse},
     service::ServiceContext,
 };
-use moneta_types::{AlertId, Cause, UserId};
+use moneta_types::{AlertId, Cause, Clock, Timestamp, UserId};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 /// Entries and alerts on a page unless asked otherwise, and at most.
 const PAGE: u32 = 50;
@@ -22,6 +26,9 @@ const LARGEST_PAGE: u32 = 500;
 pub struct App {
     store: Store,
     loader: Loader,
+    clock: Clock,
+    bus: Arc<dyn EventBus>,
+    holds: Holds,
     config: Config,
     rule_pack: String,
 }
@@ -29,9 +36,13 @@ pub struct App {
 impl App {
     /// The service over what its process offers.
     pub fn new(context: ServiceContext, config: Config, store: Store) -> Result<Self> {
+        let (clock, bus) = (context.clock.clone(), Arc::clone(&context.bus));
         Ok(Self {
+            clock,
+            bus,
             rule_pack: pack_digest(config.jurisdiction, &config.parameters)?,
-            loader: Loader::new(context, config.clone(), store.clone()),
+            loader: Loader::new(context.clone(), config.clone(), store.clone()),
+            holds: Holds::new(context, store.clone()),
             store,
             config,
         })
@@ -89,7 +100,10 @@ impl App {
     pub async fn list_audit(&self, caller: &Identity, request: pb::ListAuditRequest) -> Result<pb::ListAuditResponse> {
         let (before, limit) = page(request.page)?;
         if !request.user_id.is_empty() {
-            parse::<UserId>("user_id", &request.user_id)?;
+            let client = parse::<UserId>("user_id", &request.user_id)?;
+            caller.sees_client(client);
+        } else if sees_all(caller) {
+            caller.sees_clients();
         }
         let mut filter = Filter {
             user_id: request.user_id,
@@ -111,10 +125,10 @@ impl App {
         Ok(pb::ListAuditResponse { entries: entries.into_iter().map(Into::into).collect(), next_cursor })
     }
 
-    /// Verifies the audit log.
+    /// Verifies the audit log, and holds it against the event log.
     pub async fn verify_audit(&self, caller: &Identity) -> Result<Verification> {
         caller.require(&[Role::Compliance, Role::Admin])?;
-        verify(&self.store).await
+        reconcile(&self.store, self.bus.as_ref(), &[]).await
     }
 
     /// Alerts, newest first.
@@ -125,6 +139,7 @@ impl App {
     ) -> Result<pb::ListAlertsResponse> {
         only_compliance(caller)?;
         let (before, limit) = page(request.page)?;
+        caller.sees_clients();
         let status =
             if request.status.is_empty() { "" } else { one_of("status", &request.status, &["open", "resolved"])? };
         let alerts = self.store.alerts(status, before, limit).await?;
@@ -132,8 +147,14 @@ impl App {
         Ok(pb::ListAlertsResponse { alerts: alerts.into_iter().map(|alert| alert.view).collect(), next_cursor })
     }
 
-    /// Resolves an alert, with what was found.
-    pub async fn resolve_alert(&self, caller: &Identity, request: pb::ResolveAlertRequest) -> Result<pb::Alert> {
+    /// Resolves an alert, with what was found. The first resolution stays: whoever comes later is told whose it is; whoever
+    /// repeats his own is answered as before.
+    pub async fn resolve_alert(
+        &self,
+        caller: &Identity,
+        request: pb::ResolveAlertRequest,
+        cause: Cause,
+    ) -> Result<pb::Alert> {
         only_compliance(caller)?;
         let alert: AlertId = parse("alert_id", &request.alert_id)?;
         let resolution = request.resolution.trim();
@@ -146,10 +167,72 @@ impl App {
             .into());
         }
         let mut tx = self.store.begin().await?;
-        let resolved = self.store.resolve_alert(&mut tx, alert, resolution, &caller.subject).await?;
-        tx.commit().await?;
-        Ok(resolved.view)
+        let by = &caller.subject;
+        let (now_resolved, found) = self.store.resolve_alert(&mut tx, alert, resolution, by, self.clock.now()).await?;
+        let view = found.view;
+        if now_resolved {
+            let event = AlertResolved {
+                alert_id: alert,
+                rule_id: view.rule_id.clone(),
+                user_id: view.user_id.parse().ok(),
+                resolution_digest: hex::encode(Sha256::digest(resolution)),
+                by: by.clone(),
+            };
+            tx.publish(&event, cause.part("resolution"), &self.clock).await?;
+            tx.commit().await?;
+        } else if (&view.resolved_by, view.resolution.as_str()) != (by, resolution) {
+            return Err(Error::AlreadyResolved {
+                alert,
+                by: view.resolved_by,
+                at: Timestamp::from_micros(view.resolved_micros),
+            });
+        }
+        Ok(view)
     }
+}
+
+impl App {
+    /// Places a hold: for the people of compliance and administrators alone.
+    pub async fn place_hold(&self, caller: &Identity, request: pb::PlaceHoldRequest, cause: Cause) -> Result<pb::Hold> {
+        people_of_compliance(caller)?;
+        self.holds.place(caller, request, cause).await.map(|hold| hold.staff_view())
+    }
+
+    /// Releases a hold.
+    pub async fn release_hold(&self, caller: &Identity, request: pb::ReleaseHoldRequest) -> Result<pb::Hold> {
+        people_of_compliance(caller)?;
+        self.holds.release(caller, request).await.map(|hold| hold.staff_view())
+    }
+
+    /// Holds, newest first.
+    pub async fn list_holds(&self, caller: &Identity, request: pb::ListHoldsRequest) -> Result<pb::ListHoldsResponse> {
+        people_of_compliance(caller)?;
+        caller.sees_clients();
+        let (before, limit) = page(request.page)?;
+        let user = if request.user_id.is_empty() { None } else { Some(parse("user_id", &request.user_id)?) };
+        let active = match request.status.as_str() {
+            "" => None,
+            status => Some(one_of("status", status, &["active", "released"])? == "active"),
+        };
+        let found = self.store.holds(user, active, before, limit).await?;
+        let next_cursor = next(found.last().map(|(position, _)| *position), found.len(), limit);
+        let view = |(_, hold): &(u64, Hold)| hold.staff_view();
+        Ok(pb::ListHoldsResponse { holds: found.iter().map(view).collect(), next_cursor })
+    }
+
+    /// Whether an action may go on: services ask for the platform or for the client they act for.
+    pub async fn check_hold(&self, caller: &Identity, request: pb::CheckHoldRequest) -> Result<pb::CheckHoldResponse> {
+        may_check(caller, &request.user_id)?;
+        self.holds.check(&request).await
+    }
+}
+
+/// Holds are a person's decision: no service places or releases one in its own name.
+fn people_of_compliance(caller: &Identity) -> Result<()> {
+    if caller.has(Role::Compliance) || caller.has(Role::Admin) {
+        return Ok(());
+    }
+    Err(Problem::denied("role_required", "this needs the role compliance or admin").into())
 }
 
 /// Services check for the platform or for the user they act for; staff may ask what the rules would say.

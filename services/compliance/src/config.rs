@@ -1,6 +1,8 @@
 //! What can be configured of the compliance service: section `compliance`.
+use crate::{Error, Result};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
 
 /// The configuration, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +14,52 @@ pub struct Config {
     pub parameters: Parameters,
     /// Surveillance of what has happened.
     pub surveillance: Surveillance,
+    /// Where the head of the audit log is told.
+    pub anchor: Anchor,
+}
+
+/// Where the head of the audit log is told, out of reach of whoever controls the data directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Anchor {
+    /// A file outside the data directory, on another disk or a mounted share: a line an anchor.
+    pub file: Option<PathBuf>,
+    /// An address that takes each anchor as JSON by POST.
+    pub webhook: Option<String>,
+    /// Seconds between anchors; there is one more at start and one at shutdown.
+    pub every_seconds: u64,
+}
+
+impl Default for Anchor {
+    fn default() -> Self {
+        Self { file: None, webhook: None, every_seconds: 3_600 }
+    }
+}
+
+impl Anchor {
+    /// Ok when anchors can be told there.
+    pub fn check(&self, data_dir: &Path) -> Result<()> {
+        let wrong = |key, problem| Err(Error::AnchorConfig { key, problem });
+        if let Some(file) = &self.file {
+            let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            if full(file).starts_with(full(data_dir)) {
+                let file = file.display();
+                return wrong(
+                    "file",
+                    format!("{file} lies in the data directory, and would be put back together with it"),
+                );
+            }
+        }
+        if let Some(url) = &self.webhook
+            && !url.parse::<reqwest::Url>().is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        {
+            return wrong("webhook", format!("{url:?} is not an address: http://… or https://… is"));
+        }
+        if self.every_seconds == 0 {
+            return wrong("every_seconds", "0 is not allowed: 1 or more is".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {
@@ -20,6 +68,7 @@ impl Default for Config {
             jurisdiction: Jurisdiction::Uk,
             parameters: Parameters::default(),
             surveillance: Surveillance::default(),
+            anchor: Anchor::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use moneta_kit::{
     problem::{Kind, Problem},
     store,
 };
+use std::path::PathBuf;
 use tonic::Code;
 
 /// Results of this crate.
@@ -37,6 +38,16 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// Somebody has resolved the alert before.
+    #[error("alert {alert} was resolved by {by} at {at}; that resolution stays")]
+    AlreadyResolved {
+        /// Which one.
+        alert: moneta_types::AlertId,
+        /// Who did.
+        by: String,
+        /// When.
+        at: moneta_types::Timestamp,
+    },
     /// The request is not valid, or the caller may not make it.
     #[error(transparent)]
     Refused(#[from] Problem),
@@ -49,12 +60,57 @@ pub enum Error {
     /// A key could not be used, or something was not sealed with it.
     #[error(transparent)]
     Key(#[from] moneta_kit::keys::Error),
+    /// Something in the store is not what this version writes.
+    #[error("a stored {what} is not known")]
+    Stored {
+        /// What.
+        what: &'static str,
+    },
     /// An event could not be read.
     #[error(transparent)]
     Event(#[from] moneta_kit::bus::Error),
     /// JSON could not be written or read.
     #[error("stored data cannot be read")]
     Json(#[from] serde_json::Error),
+    /// The audit log is not what it was.
+    #[error("the audit log is damaged: {problem}")]
+    Damaged {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A line of a file of anchors is wrong.
+    #[error("line {line} of the anchors in {path} {problem}")]
+    Anchors {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file of anchors cannot be read or written.
+    #[error("cannot read or write the anchors in {path}")]
+    AnchorFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is configured of anchors is not possible.
+    #[error("configuration: compliance.anchor.{key} {problem}")]
+    AnchorConfig {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The webhook did not take an anchor.
+    #[error("the webhook did not take an anchor of the audit log")]
+    Webhook(#[source] reqwest::Error),
+    /// Work was cut off by the end of the process.
+    #[error("the process ends")]
+    Interrupted,
     /// The export could not be written.
     #[error("cannot write the export")]
     Write(#[from] std::io::Error),
@@ -69,12 +125,22 @@ impl From<Error> for Problem {
             // Its own trouble with this one client: waiting would not help, and nobody else meets it.
             Error::Upstream { .. } => Problem::new(Kind::Internal, "dependency_failed", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
+            Error::AlreadyResolved { .. } => Problem::conflict("already_resolved", error.to_string()),
             Error::Refused(problem) => problem,
             Error::Value(error) => error.into(),
             Error::Store(error) => error.into(),
-            Error::Answer { .. } | Error::Key(_) | Error::Event(_) | Error::Json(_) | Error::Write(_) => {
-                Problem::internal(error)
-            }
+            Error::Damaged { .. } => Problem::unavailable("audit_log_damaged", error.to_string()),
+            Error::AnchorConfig { .. } => Problem::precondition("configuration", error.to_string()),
+            Error::Anchors { .. }
+            | Error::AnchorFile { .. }
+            | Error::Webhook(_)
+            | Error::Interrupted
+            | Error::Answer { .. }
+            | Error::Stored { .. }
+            | Error::Key(_)
+            | Error::Event(_)
+            | Error::Json(_)
+            | Error::Write(_) => Problem::internal(error),
         }
     }
 }
@@ -92,6 +158,7 @@ impl From<Error> for HandlerError {
             Error::Event(error) => error.into(),
             // Waiting helps when a neighbour is not there, and not when it cannot answer for this one client.
             Error::Upstream { ref status, .. } if is_outage(status) => Self::unavailable(error),
+            Error::Damaged { .. } => Self::unavailable(error),
             Error::Value(_) => Self::permanent(error),
             other => Self::retryable(other),
         }

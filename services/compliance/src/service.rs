@@ -56,7 +56,27 @@ impl Compliance for Face {
     }
 
     async fn resolve_alert(&self, request: Request<pb::ResolveAlertRequest>) -> Answer<pb::Alert> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.resolve_alert(&caller, request.into_inner(), cause).await?))
+    }
+
+    async fn place_hold(&self, request: Request<pb::PlaceHoldRequest>) -> Answer<pb::Hold> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.place_hold(&caller, request.into_inner(), cause).await?))
+    }
+
+    async fn release_hold(&self, request: Request<pb::ReleaseHoldRequest>) -> Answer<pb::Hold> {
         let caller = caller(&request)?.clone();
-        Ok(Response::new(self.app.resolve_alert(&caller, request.into_inner()).await?))
+        Ok(Response::new(self.app.release_hold(&caller, request.into_inner()).await?))
+    }
+
+    async fn list_holds(&self, request: Request<pb::ListHoldsRequest>) -> Answer<pb::ListHoldsResponse> {
+        let caller = caller(&request)?.clone();
+        Ok(Response::new(self.app.list_holds(&caller, request.into_inner()).await?))
+    }
+
+    async fn check_hold(&self, request: Request<pb::CheckHoldRequest>) -> Answer<pb::CheckHoldResponse> {
+        let caller = caller(&request)?.clone();
+        Ok(Response::new(self.app.check_hold(&caller, request.into_inner()).await?))
     }
 }

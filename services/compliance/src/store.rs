@@ -1,13 +1,14 @@
 //! The store of the compliance service: the only place with its SQL.
 mod alerts;
 mod audit;
+mod holds;
 mod surveillance;
 
 pub use alerts::{Alert, NewAlert};
 pub use audit::{Filter, Head};
 pub use surveillance::{Deposit, FallState};
 
-use crate::Result;
+use crate::{Error, Result};
 use moneta_kit::{
     keys::{KeyRing, UserKey},
     store::{Db, Tx},
@@ -26,9 +27,23 @@ impl Store {
     /// The store over a database; makes the sealing key when there is none yet.
     pub async fn open(db: Db, keys: KeyRing) -> Result<Self> {
         let mut tx = db.begin().await?;
-        let seal = Arc::new(audit::sealing_key(&mut tx, &keys).await?);
+        let seal = audit::sealing_key(&mut tx, &keys).await.map_err(|error| match error {
+            Error::Key(_) => Error::Damaged {
+                problem:
+                    "its head was not sealed under this platform's master key: it is another platform's, or the key \
+                          was changed"
+                        .to_owned(),
+            },
+            error => error,
+        })?;
+        let seal = Arc::new(seal);
         tx.commit().await?;
         Ok(Self { db, keys, seal })
+    }
+
+    /// The database.
+    pub const fn db(&self) -> &Db {
+        &self.db
     }
 
     /// A write transaction.

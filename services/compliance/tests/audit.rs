@@ -5,15 +5,15 @@ mod common;
 
 use common::{Scene, client, code};
 use moneta_compliance::{
-    audit::{Verification, export, verify},
+    audit::{Verification, export, verify, verify_export},
     store::Store,
 };
 use moneta_contracts::{
     common::Page,
     compliance::{ListAuditRequest, VerifyAuditRequest},
-    events::{AlertRaised, SessionClosed, UserRegistered},
+    events::{AlertRaised, SessionClosed, StaffRead, UserRegistered},
 };
-use moneta_kit::{args, identity::Role, keys::KeyRing, testing::Stage};
+use moneta_kit::{args, attest::Attestor, identity::Role, keys::KeyRing, testing::Stage};
 use moneta_types::{AlertId, Cause, UserId};
 
 fn user(name: &str) -> UserId {
@@ -56,8 +56,7 @@ async fn every_event_enters_the_log_once_however_often_it_is_delivered() {
     publish_registrations(&scene.stage, &["a", "b", "c"]).await;
     publish_registrations(&scene.stage, &["b"]).await;
     // A bus that has lost its memory delivers what was done before, as after a crash between effect and acknowledgement.
-    std::fs::remove_dir_all(scene.stage.data_dir().join("bus")).unwrap();
-    scene.stage.crash().await;
+    scene.stage.crash_and_redeliver().await;
     publish_registrations(&scene.stage, &["c", "a", "d"]).await;
     let found = verified(&scene.stage).await;
     assert_eq!((found.valid, found.entries), (true, 4), "{found:?}");
@@ -148,15 +147,68 @@ async fn an_entry_with_a_right_hash_that_was_added_from_outside_is_found() {
 }
 
 #[tokio::test]
-async fn the_export_has_one_json_line_an_entry_from_which_the_chain_can_be_followed() {
+async fn an_export_is_verified_without_the_platform() {
     let scene = Scene::start().await;
-    publish_registrations(&scene.stage, &["a", "b"]).await;
+    publish_registrations(&scene.stage, &["a", "b", "c"]).await;
     let mut text = Vec::new();
-    assert_eq!(export(&open(&scene.stage).await, &mut text).await.unwrap(), 2);
-    let lines: Vec<serde_json::Value> =
-        String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0]["hash"], lines[1]["previous_hash"]);
+    let attestor = Attestor::load(scene.stage.data_dir()).unwrap();
+    let made = export(&open(&scene.stage).await, &attestor, scene.stage.clock().now(), &mut text).await.unwrap();
+    assert_eq!(made.entries, 3);
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "a line an entry, and the statement");
+    let check = |text: &str, key: Option<&str>| verify_export(&mut text.as_bytes(), None, key).unwrap();
+    let found = check(&text, Some(&attestor.public_key()));
+    assert!(found.valid && found.entries == 3 && found.head == made.head, "{found:?}");
+    let other = Attestor::load(tempfile::tempdir().unwrap().path()).unwrap();
+    assert!(check(&text, Some(&other.public_key())).problem.contains("is not the one that was given"));
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    for (spoiled, expected) in [
+        (joined(&[lines[0], lines[1], lines[2]]), "the statement at the end is missing"),
+        (joined(&[lines[0], lines[1], lines[3]]), "lines were removed or added"),
+        (joined(&[lines[0], lines[2], lines[3]]), "entry 2 is missing"),
+        (joined(&[lines[0], lines[0], lines[3]]), "entry 1 comes again"),
+        (text.replacen("investor", "admin", 1), "entry 1 (user.registered.v1) was changed"),
+        (text.replacen("\"actor\":\"service:user\"", "\"actor\":\"x\"", 1), "entry 1 (user.registered.v1) was changed"),
+        (text.replacen("\"exported_at\":\"20", "\"exported_at\":\"21", 1), "signature does not hold"),
+        (text.replacen(&attestor.public_key(), &other.public_key(), 1), "signature does not hold"),
+        (format!("{text}{}\n", lines[0]), "stands after the statement"),
+        (text[..text.len() / 2].to_owned(), ""),
+        ("[]\n".to_owned(), "is not an entry"),
+        (String::new(), "the statement at the end is missing"),
+    ] {
+        let found = check(&spoiled, None);
+        assert!(!found.valid && found.problem.contains(expected), "{expected}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_staff_see_of_a_client_is_an_entry_once_a_minute() {
+    let scene = Scene::start().await;
+    publish_registrations(&scene.stage, &["client"]).await;
+    let mut compliance = scene.stage.directory().compliance();
+    let officer = scene.stage.call_user(user("officer"), &[Role::Compliance]);
+    let looks = || ListAuditRequest { user_id: client().to_string(), ..Default::default() };
+    for _ in 0..3 {
+        compliance.list_audit(officer.request(looks())).await.unwrap();
+    }
+    let own = scene.stage.call_user(client(), &[Role::Investor]);
+    compliance.list_audit(own.request(ListAuditRequest::default())).await.unwrap();
+    scene.stage.quiet().await;
+    let reads = scene.stage.events::<StaffRead>().await;
+    // Three looks may fall into two minutes, never into three.
+    assert!((1..=2).contains(&reads.len()), "{reads:?}");
+    assert_eq!(reads[0].staff_id, user("officer").to_string());
+    assert_eq!(reads[0].user_id, Some(client()));
+    assert_eq!(reads[0].method, "moneta.compliance.v1.Compliance/ListAudit");
+    assert_eq!(reads[0].cause, officer.cause());
+    let entries = open(&scene.stage).await.entries_after(0, 10).await.unwrap();
+    assert!(entries.iter().all(|entry| !entry.actor.is_empty()), "{entries:?}");
+    let read = entries.iter().find(|entry| entry.event_type == "kit.staff_read.v1").unwrap();
+    assert_eq!((&read.actor, &read.user_id), (&user("officer").to_string(), &client().to_string()));
+    // The client is not told who looks at him (POCA section 333A).
+    let seen = compliance.list_audit(own.request(ListAuditRequest::default())).await.unwrap().into_inner().entries;
+    assert!(seen.iter().all(|entry| entry.event_type == "user.registered.v1"), "{seen:?}");
 }
 
 #[tokio::test]
@@ -195,8 +247,10 @@ async fn an_investor_sees_what_concerns_him_and_never_what_surveillance_did() {
     let officer = scene.stage.call_user(user("officer"), &[Role::Compliance]);
     let seen = compliance.list_audit(officer.request(ListAuditRequest::default())).await.unwrap().into_inner().entries;
     assert_eq!(seen.len(), 5);
+    // That he looked is an entry as well.
+    scene.stage.quiet().await;
     let found = compliance.verify_audit(officer.request(VerifyAuditRequest {})).await.unwrap().into_inner();
-    assert!(found.valid && found.entries == 5, "{found:?}");
+    assert!(found.valid && found.entries == 6, "{found:?}");
 }
 
 #[tokio::test]

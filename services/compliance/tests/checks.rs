@@ -136,3 +136,30 @@ async fn another_clients_portfolio_is_not_found_and_investors_do_not_ask() {
     let request = for_another.request(order("AAPL", "self_directed"));
     assert_eq!(code(compliance.check_order(request).await), "not_found");
 }
+
+#[tokio::test]
+async fn how_far_the_agent_may_go_is_what_the_mandate_says_and_nothing_else() {
+    let scene = Scene::start().await;
+    scene.change(|world| world.autonomy = "approve");
+    assert_eq!(failed(&scene.advice(switch()).await.unwrap()), ["mode_permissions"]);
+    scene.change(|world| {
+        world.autonomy = "discretionary";
+        // What an older version kept with the account is not asked.
+        world.account.as_mut().unwrap().autonomy = "advise".to_owned();
+    });
+    assert!(scene.advice(switch()).await.unwrap().allowed);
+}
+
+#[tokio::test]
+async fn what_the_client_excludes_is_not_advised_and_an_order_of_his_own_is_warned_of() {
+    let scene = Scene::start().await;
+    scene.change(|world| {
+        world.preferences.values.insert("exclusions".to_owned(), "JNJ,KO".to_owned());
+    });
+    assert_eq!(failed(&scene.advice(switch()).await.unwrap()), ["exclusions"]);
+    assert_eq!(failed(&scene.order(order("JNJ", "agent")).await.unwrap()), ["exclusions"]);
+    let own = scene.order(order("JNJ", "self_directed")).await.unwrap();
+    assert!(own.allowed);
+    assert!(own.verdicts.iter().any(|verdict| verdict.rule_id == "exclusions" && verdict.outcome == "warn"));
+    assert!(scene.order(order("AAPL", "agent")).await.unwrap().allowed);
+}

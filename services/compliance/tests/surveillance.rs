@@ -6,7 +6,7 @@ mod common;
 use common::{Scene, client, code, failed, portfolio, switch};
 use moneta_contracts::{
     compliance::{ListAlertsRequest, ResolveAlertRequest},
-    events::{AlertRaised, PortfolioCreated, PortfolioUpdated, PortfolioValued, Side, TradeExecuted},
+    events::{AlertRaised, AlertResolved, PortfolioCreated, PortfolioUpdated, PortfolioValued, Side, TradeExecuted},
 };
 use moneta_kit::{identity::Role, testing::Stage};
 use moneta_types::{Cause, Currency, Money, Quantity, TransactionId, UserId};
@@ -97,6 +97,20 @@ async fn deposits_cut_up_to_stay_under_the_threshold_raise_one_alert_that_the_cl
     let resolved = compliance.resolve_alert(officer.request(resolve("salary and bonus"))).await.unwrap().into_inner();
     assert_eq!((resolved.status.as_str(), resolved.resolution.as_str()), ("resolved", "salary and bonus"));
     assert!(compliance.list_alerts(officer.request(open)).await.unwrap().into_inner().alerts.is_empty());
+    assert!(!resolved.resolved_by.is_empty() && resolved.resolved_micros > 0, "{resolved:?}");
+
+    // The first resolution stays: a colleague hears whose it is, and the same again is answered as before.
+    let colleague = scene.stage.call_user(UserId::from_uuid(Cause::named("colleague").uuid()), &[Role::Compliance]);
+    let late = compliance.resolve_alert(colleague.request(resolve("nothing found"))).await.unwrap_err();
+    let late = moneta_kit::problem::Problem::from_status(&late);
+    assert_eq!(late.code, "already_resolved");
+    assert!(late.message.contains(&resolved.resolved_by), "{}", late.message);
+    let again = compliance.resolve_alert(officer.request(resolve("salary and bonus"))).await.unwrap().into_inner();
+    assert_eq!(again, resolved);
+    scene.stage.quiet().await;
+    let told = scene.stage.events::<AlertResolved>().await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0].by, told[0].alert_id.to_string()), (&resolved.resolved_by, resolved.alert_id.clone()));
     let missing = ResolveAlertRequest { alert_id: Cause::named("x").to_string(), resolution: "x".to_owned() };
     assert_eq!(code(compliance.resolve_alert(officer.request(missing)).await), "not_found");
     let bad = ListAlertsRequest { status: "closed".to_owned(), page: None };

@@ -1,11 +1,15 @@
 //! The events that services tell each other. Names are past tense; a published shape never changes, a new one gets a new
 //! version. Events carry no personal data beyond ids.
+use moneta_types::Cause;
 use moneta_types::{
-    AlertId, Currency, Date, DecisionId, ExecutionId, Money, NotificationId, OrderId, PortfolioId, Price, Quantity,
-    RecommendationId, RiskProfile, Symbol, Timestamp, TransactionId, UserId,
+    AlertId, Currency, Date, DecisionId, ExecutionId, HoldId, Money, NotificationId, OrderId, PortfolioId, Price,
+    Quantity, RecommendationId, RiskProfile, SessionId, Symbol, Timestamp, TransactionId, UserId,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+mod parts;
+pub use parts::{Bar, OrderSnapshot, Side};
 
 /// Something that happened.
 pub trait Event: Serialize + DeserializeOwned + Send + Sync {
@@ -40,97 +44,6 @@ macro_rules! events {
 
 /// The subject of events that concern the market as a whole.
 pub const MARKET: &str = "market";
-
-/// One instrument's daily bar, prices in the instrument's currency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Bar {
-    /// The instrument.
-    pub symbol: Symbol,
-    /// First price of the day.
-    pub open: Price,
-    /// Highest price of the day.
-    pub high: Price,
-    /// Lowest price of the day.
-    pub low: Price,
-    /// Last price of the day.
-    pub close: Price,
-    /// Close adjusted for splits and dividends.
-    pub adj_close: Price,
-    /// Units traded; 0 when the source has none.
-    pub volume: i64,
-}
-
-/// Buy or sell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// Buy.
-    Buy,
-    /// Sell.
-    Sell,
-}
-
-impl Side {
-    /// The name in text and contracts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Buy => "buy",
-            Self::Sell => "sell",
-        }
-    }
-}
-
-impl std::str::FromStr for Side {
-    type Err = crate::convert::Invalid;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "buy" => Ok(Self::Buy),
-            "sell" => Ok(Self::Sell),
-            _ => Err(crate::convert::Invalid {
-                field: "side".to_owned(),
-                value: text.to_owned(),
-                allowed: "buy or sell".to_owned(),
-            }),
-        }
-    }
-}
-
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// An order as it stood when something happened to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OrderSnapshot {
-    /// The order.
-    pub order_id: OrderId,
-    /// The portfolio it trades for.
-    pub portfolio_id: PortfolioId,
-    /// The portfolio's owner.
-    pub owner_id: UserId,
-    /// The instrument.
-    pub symbol: Symbol,
-    /// Buy or sell.
-    pub side: Side,
-    /// Ordered quantity.
-    pub quantity: Quantity,
-    /// Executed so far.
-    pub filled: Quantity,
-    /// The state's name as in the contract ("partially_filled").
-    pub status: String,
-    /// self_directed, recommendation or agent.
-    pub origin: String,
-    /// Why, where the state has a reason.
-    pub reason: Option<String>,
-    /// The recommendation it carries out.
-    pub recommendation_id: Option<RecommendationId>,
-    /// The decision record behind it.
-    pub decision_id: Option<DecisionId>,
-    /// Ids of the rules that failed.
-    pub failed_rules: Vec<String>,
-}
 
 events! {
     /// A trading day's bars are known. One event carries the whole day, because daily bars close together.
@@ -177,6 +90,43 @@ events! {
         user_id: UserId,
         /// logged_in, login_failed, logged_out, refresh_reused.
         change: String,
+    }
+    /// Access tokens ended before their time: those of one session, or all of a user's that are older than a generation.
+    SessionEnded "user.session_ended.v1" |event| event.user_id.to_string(); {
+        /// Whose tokens.
+        user_id: UserId,
+        /// The session that ended; none when all of the user's did.
+        session_id: Option<SessionId>,
+        /// Tokens of an earlier generation are no longer good; 0 when one session alone ended.
+        generation: u32,
+        /// logged_out, refresh_reused, password_changed, roles_changed, disabled or erased.
+        reason: String,
+        /// When, in real time: sessions live in it, also in a replay.
+        at: Timestamp,
+    }
+    /// An account of somebody who works for the house was made, got or asked for roles, or was disabled.
+    StaffChanged "user.staff_changed.v1" |event| event.user_id.to_string(); {
+        /// Whose account.
+        user_id: UserId,
+        /// added, roles_requested, roles_granted or disabled.
+        change: String,
+        /// The roles that it is about.
+        roles: Vec<String>,
+        /// Who asked for them, where somebody else has approved.
+        requested_by: String,
+        /// Who did it: a user's id, or moneta for whoever works on the data directory itself.
+        by: String,
+    }
+    /// Staff noted that a client needs particular care, or no longer does; the reason is kept sealed with the account.
+    VulnerabilityNoted "user.vulnerability_noted.v1" |event| event.user_id.to_string(); {
+        /// The client.
+        user_id: UserId,
+        /// Whether he needs it.
+        vulnerable: bool,
+        /// The note's number, from 1.
+        note: u32,
+        /// Who noted it.
+        by: UserId,
     }
     /// Profile or preferences changed; the values are not in the event.
     ProfileChanged "user.profile_changed.v1" |event| event.user_id.to_string(); {
@@ -415,6 +365,111 @@ events! {
         severity: String,
         /// What happened.
         message: String,
+    }
+    /// Compliance closed an alert; the words are not in the event.
+    AlertResolved "compliance.alert_resolved.v1" |event| event.alert_id.to_string(); {
+        /// The alert.
+        alert_id: AlertId,
+        /// The rule that raised it.
+        rule_id: String,
+        /// Whom it concerns.
+        user_id: Option<UserId>,
+        /// SHA-256 of what was found.
+        resolution_digest: String,
+        /// Who closed it.
+        by: String,
+    }
+    /// The audit log, or a part of it, was copied out.
+    AuditExported "compliance.audit_exported.v1" |_event| "audit-log".to_owned(); {
+        /// Entries that were copied.
+        entries: u64,
+        /// The hash of the last one.
+        head: String,
+        /// Who did it.
+        by: String,
+    }
+    /// The head of the audit log was told outside.
+    AuditAnchored "compliance.audit_anchored.v1" |_event| "audit-log".to_owned(); {
+        /// The number of the anchor, from 1.
+        anchor: u64,
+        /// Entries of the log.
+        entries: u64,
+        /// The hash of the last one.
+        head: String,
+        /// SHA-256 of the anchor's line.
+        digest: String,
+    }
+    /// Somebody who works for the house saw what is a client's.
+    StaffRead "kit.staff_read.v1" |event| {
+        let client = event.user_id.map_or_else(|| "clients".to_owned(), |client| client.to_string());
+        format!("{}/{client}/{}", event.staff_id, event.method)
+    }; {
+        /// Who saw it.
+        staff_id: String,
+        /// Whose it is; none: of clients in general.
+        user_id: Option<UserId>,
+        /// What was called.
+        method: String,
+        /// The request.
+        cause: Cause,
+    }
+    /// A copy of everything that is a client's was handed out.
+    DataExported "kit.data_exported.v1" |event| format!("{}/{}", event.user_id, event.method); {
+        /// Whose.
+        user_id: UserId,
+        /// To whom.
+        by: String,
+        /// What was called.
+        method: String,
+        /// The request.
+        cause: Cause,
+    }
+    /// An alias of a model moved to another version.
+    ModelAliasChanged "models.alias_changed.v1" |event| event.model.clone(); {
+        /// The model.
+        model: String,
+        /// champion or challenger.
+        alias: String,
+        /// The version that holds it now.
+        version: String,
+        /// The one that held it before.
+        previous: Option<String>,
+        /// promote or rollback.
+        kind: String,
+        /// Who decided.
+        by: String,
+    }
+    /// Compliance stopped something of a client's. Why stays in compliance's own store: of the note, only its digest travels.
+    HoldPlaced "compliance.hold_placed.v1" |event| event.user_id.to_string(); {
+        /// The hold.
+        hold_id: HoldId,
+        /// Whom it concerns.
+        user_id: UserId,
+        /// The portfolio; nothing: all of his.
+        portfolio_id: Option<PortfolioId>,
+        /// money_out, money_in, orders, advice, erasure.
+        covers: Vec<String>,
+        /// standard or critical.
+        severity: String,
+        /// The code of what the client is told.
+        client_text: String,
+        /// SHA-256 of the internal reason, hex.
+        reason_digest: String,
+        /// Who placed it.
+        by: String,
+    }
+    /// A hold was released.
+    HoldReleased "compliance.hold_released.v1" |event| event.user_id.to_string(); {
+        /// The hold.
+        hold_id: HoldId,
+        /// Whom it concerns.
+        user_id: UserId,
+        /// The portfolio; nothing: all of his.
+        portfolio_id: Option<PortfolioId>,
+        /// SHA-256 of the internal reason, hex.
+        reason_digest: String,
+        /// Who released it.
+        by: String,
     }
     /// A notification reached its channel.
     NotificationDelivered "notification.delivered.v1" |event| event.user_id.to_string(); {

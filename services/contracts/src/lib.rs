@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod convert;
+pub mod doubles;
 pub mod events;
 
 macro_rules! contract {

@@ -18,6 +18,7 @@ struct Inner {
     limits: Limits,
     memory: Memory,
     schema: graphql::Schema,
+    turns: graphql::Turns,
 }
 
 impl App {
@@ -26,7 +27,8 @@ impl App {
         let schema = graphql::schema(&config);
         let limits = Limits::new(&config)?;
         let memory = Memory::new(Arc::clone(&context.wall), config.remembered_answers);
-        Ok(Self(Arc::new(Inner { context, config, limits, memory, schema })))
+        let turns = graphql::Turns::new();
+        Ok(Self(Arc::new(Inner { context, config, limits, memory, schema, turns })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -43,6 +45,10 @@ impl App {
 
     pub(crate) fn schema(&self) -> &graphql::Schema {
         &self.0.schema
+    }
+
+    pub(crate) fn turns(&self) -> &graphql::Turns {
+        &self.0.turns
     }
 
     pub(crate) fn tokens(&self) -> &Tokens {

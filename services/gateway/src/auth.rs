@@ -1,7 +1,7 @@
 //! Who calls: the bearer token of a request, checked once, and the call that goes on to the services with it.
-use crate::{App, Error, Result};
+use crate::{App, Error, Result, limits::network};
 use ::http::{HeaderMap, Method, header, request::Parts};
-use axum::extract::FromRequestParts;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use moneta_kit::{
     client::Call,
     entropy,
@@ -9,9 +9,13 @@ use moneta_kit::{
     problem::Problem,
 };
 use moneta_types::{Cause, UserId};
+use std::net::SocketAddr;
 
 /// The header that makes a request idempotent.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What a person may ask for who must change his password first; the services refuse the rest as well.
+const PASSWORD_CHANGE: [&str; 2] = ["/api/v1/me/password", "/api/v1/auth/logout"];
 
 /// Longest idempotency key, bytes.
 const LONGEST_KEY: usize = 200;
@@ -29,7 +33,11 @@ pub(crate) enum Session {
 
 impl Session {
     pub(crate) fn of(app: &App, headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Self::Anonymous };
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Self::Anonymous };
+        if values.next().is_some() {
+            return Self::Refused(Problem::unauthenticated("authorization is given twice"));
+        }
         let token = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -37,7 +45,7 @@ impl Session {
         let Some(token) = token else {
             return Self::Refused(Problem::unauthenticated("authorization must be a bearer token"));
         };
-        match app.tokens().verify(&token) {
+        match app.tokens().verify_person(&token) {
             Ok(identity) => Self::Known { identity, token },
             Err(problem) => Self::Refused(problem),
         }
@@ -93,6 +101,9 @@ impl FromRequestParts<App> for Caller {
             Session::Anonymous => return Err(Problem::unauthenticated("this needs a signed-in caller").into()),
             Session::Refused(problem) => return Err(problem.into()),
         };
+        if identity.must_change_password() && !PASSWORD_CHANGE.contains(&parts.uri.path()) {
+            return Err(Problem::password_change_required().into());
+        }
         let user = identity
             .user_id()
             .ok_or_else(|| Problem::denied("person_required", "this is for people, not for services"))?;
@@ -115,6 +126,40 @@ impl FromRequestParts<App> for Stranger {
     }
 }
 
+/// Where somebody signs in: the address as the gateway sees it, and the device when it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub address: String,
+    pub device: String,
+}
+
+/// The cookie that holds a device's token.
+pub(crate) const DEVICE_COOKIE: &str = "moneta_device";
+
+/// Characters of a device's token.
+const DEVICE_TOKEN: usize = 43;
+
+impl FromRequestParts<App> for Door {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
+        let address = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or_else(String::new, |ConnectInfo(peer)| network(peer.ip()).to_string());
+        let device = parts
+            .headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, value)| *name == DEVICE_COOKIE && value.len() == DEVICE_TOKEN)
+            .map_or_else(String::new, |(_, value)| value.to_owned());
+        Ok(Self { address, device })
+    }
+}
+
 /// The cause of a request: the same for every retry under one key, and never the same for two people or two operations.
 /// A stranger's key proves nothing about who he is, so it does not name a cause.
 fn cause(method: &Method, path: &str, owner: &str, key: Option<&str>) -> Cause {
@@ -125,7 +170,12 @@ fn cause(method: &Method, path: &str, owner: &str, key: Option<&str>) -> Cause {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if let Some(second) = values.next() {
+        let given = String::from_utf8_lossy(second.as_bytes());
+        return Err(Problem::invalid("Idempotency-Key", given, "one key").into());
+    }
     let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
     let good = (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if good {

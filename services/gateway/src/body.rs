@@ -1,6 +1,6 @@
 //! Bodies of requests: JSON read field by field, so that an error names the field, the value and what is allowed.
 use crate::{App, Error, Result};
-use ::http::header;
+use ::http::{HeaderMap, HeaderName, header};
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -21,6 +21,9 @@ pub(crate) trait Read: Sized {
     /// Reads a value; a field that is missing is read as null.
     fn read(path: &str, value: Value) -> Result<Self, Problem>;
 }
+
+/// How deep lists and objects may be nested in a body; the deepest of ours has four levels.
+const DEEPEST: usize = 32;
 
 /// The body of a request.
 pub(crate) struct Body<T>(pub T);
@@ -48,8 +51,10 @@ impl<T: Read> FromRequest<App> for OptionalBody<T> {
 
 /// The JSON of a body; none when it is empty.
 pub(crate) async fn json(request: Request, app: &App) -> Result<Option<Value>> {
-    let kind =
-        request.headers().get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let kind = once(request.headers(), &header::CONTENT_TYPE, "Content-Type")?.unwrap_or_default();
+    if let Some(encoding) = once(request.headers(), &header::CONTENT_ENCODING, "Content-Encoding")? {
+        return Err(Problem::invalid("Content-Encoding", encoding, "none: a body is read as it is").into());
+    }
     let bytes = Bytes::from_request(request, app).await.map_err(|rejection| {
         if rejection.status() == ::http::StatusCode::PAYLOAD_TOO_LARGE {
             Error::TooLarge(app.config().body_limit_bytes)
@@ -60,20 +65,57 @@ pub(crate) async fn json(request: Request, app: &App) -> Result<Option<Value>> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let kind = kind.unwrap_or_default();
+    // JSON is UTF-8 (RFC 8259, section 8.1).
     let is_json = kind.parse::<mime::Mime>().is_ok_and(|kind| {
-        kind.type_() == mime::APPLICATION && (kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON))
+        kind.type_() == mime::APPLICATION
+            && (kind.subtype() == mime::JSON || kind.suffix() == Some(mime::JSON))
+            && kind.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8)
     });
     if !is_json {
-        return Err(Error::NotJson(kind));
+        return Err(Error::NotJson(shortened(kind)));
+    }
+    let levels = levels(&bytes);
+    if levels > DEEPEST {
+        let allowed = format!("lists and objects at most {DEEPEST} deep");
+        return Err(Problem::invalid("body", format!("{levels} deep"), allowed).into());
     }
     let Strict(value) =
         serde_json::from_slice(&bytes).map_err(|error| Problem::invalid("body", error, "a JSON document"))?;
     Ok(Some(value))
 }
 
+/// The value of a header that may be given once.
+fn once(headers: &HeaderMap, name: &HeaderName, shown: &str) -> Result<Option<String>> {
+    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    match (values.next(), values.next()) {
+        (first, None) => Ok(first),
+        (_, Some(second)) => Err(Problem::invalid(shown, second, "one value").into()),
+    }
+}
+
+/// How deep lists and objects are nested, counted in one pass before a parser recurses into them. A text may hold any bracket.
+fn levels(json: &[u8]) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                open += 1;
+                most = most.max(open);
+            }
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
 /// JSON whose objects name every field once. Readers that disagree on which of two counts could be told two stories
-/// (RFC 8259, section 4). The parser itself refuses what is nested more than 128 deep.
+/// (RFC 8259, section 4).
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -376,6 +418,22 @@ mod tests {
             assert!(parsed(twice).unwrap_err().to_string().contains("\"a\" is there twice"), "{twice}");
         }
         assert!(parsed(&"[".repeat(100_000)).unwrap_err().to_string().contains("recursion"));
+    }
+
+    #[test]
+    fn nesting_is_counted_without_recursion_and_not_in_texts() {
+        for (json, expected) in [
+            ("", 0),
+            ("1", 0),
+            (r#"{"a":[1,{"b":[]}]}"#, 4),
+            (r#"[[],[],[]]"#, 2),
+            (r#"["[[[","\"[[[","\\",[]]"#, 2),
+            (r#"{"a\"{":1}"#, 1),
+            ("]]]]{[", 2),
+        ] {
+            assert_eq!(levels(json.as_bytes()), expected, "{json}");
+        }
+        assert_eq!(levels(&b"[".repeat(1_000_000)), 1_000_000);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Config {
     pub work_deadline_ms: u64,
     /// Answers that are kept to be shown when their service is down.
     pub remembered_answers: usize,
-    /// Fields that one GraphQL query may ask for.
+    /// What one GraphQL query may cost: 1 for a field, 20 for a part that a service is asked for.
     pub graphql_complexity: usize,
     /// How deep one GraphQL query may be nested.
     pub graphql_depth: usize,

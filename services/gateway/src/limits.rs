@@ -131,7 +131,7 @@ pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Ne
 }
 
 /// One household has a whole /64 of IPv6 addresses, so they count as one.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
         address => address,

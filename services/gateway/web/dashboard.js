@@ -5,7 +5,7 @@ import { byId, day, el, money, number, percent, render, signedMoney, tone, words
 
 export const QUERY = `query Dashboard($portfolio: ID) {
   dashboard(portfolioId: $portfolio) {
-    user { userId email displayName roles autonomy }
+    user { userId email displayName roles }
     staleSeconds
     portfolios { portfolioId name }
     portfolio {

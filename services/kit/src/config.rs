@@ -32,7 +32,11 @@ pub enum Error {
     #[error("configuration: {0}{hint}", hint = hint(.0))]
     Value(Box<figment::Error>),
     /// A section or key of the first level that nobody knows.
-    #[error("configuration: nobody knows {name:?}{place}{suggestion}; there are {allowed}", place = place(.origin), suggestion = did_you_mean(.name, .allowed.split(", ")))]
+    #[error(
+        "configuration: nobody knows {name:?}{place}{meant}; there are {allowed}",
+        place = place(.origin),
+        meant = did_you_mean(.name, .allowed.split(", "))
+    )]
     UnknownKey {
         /// The section or key.
         name: String,
@@ -84,9 +88,7 @@ fn distance(one: &str, other: &str) -> usize {
     for (row, line) in table.iter_mut().enumerate() {
         line[0] = row;
     }
-    for column in 0..=other.len() {
-        table[0][column] = column;
-    }
+    table[0] = (0..=other.len()).collect();
     for row in 1..=one.len() {
         for column in 1..=other.len() {
             let changed = usize::from(one[row - 1] != other[column - 1]);

@@ -49,25 +49,13 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 #[cfg(unix)]
 pub fn make_private(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        tighten(&folder)?;
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                // Another process may have taken a file of the moment away, such as SQLite's.
-                match tighten(&entry.path()) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    done => done?,
-                }
-            }
+    /// Another process may take a file of the moment away, such as SQLite's.
+    fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            outcome => outcome.map(Some),
         }
     }
-    return Ok(());
-
     fn tighten(path: &Path) -> io::Result<()> {
         let mode = fs::metadata(path)?.permissions().mode();
         if mode & 0o077 == 0 {
@@ -75,6 +63,21 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
         }
         fs::set_permissions(path, fs::Permissions::from_mode(mode & 0o700))
     }
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        unless_gone(tighten(&folder))?;
+        let Some(entries) = unless_gone(fs::read_dir(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let Some(kind) = unless_gone(entry.file_type())? else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                unless_gone(tighten(&entry.path()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes others' rights away, where the system knows such rights.

@@ -32,6 +32,12 @@ pub enum Error {
         /// Where it came from.
         what: String,
     },
+    /// The user's keys were destroyed, and he gets no others.
+    #[error("the keys of user {user} were destroyed when his personal data were erased")]
+    Erased {
+        /// Whose.
+        user: moneta_types::UserId,
+    },
     /// The bytes were not sealed with this key for this purpose, or were changed.
     #[error("sealed data cannot be opened: wrong key, wrong purpose, or changed bytes")]
     Sealed,
@@ -39,7 +45,10 @@ pub enum Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self::internal(error)
+        match error {
+            Error::Erased { .. } => Self::precondition("user_erased", error.to_string()),
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -57,6 +66,8 @@ impl std::fmt::Debug for UserKey {
 #[derive(Clone)]
 pub struct KeyRing {
     master: Arc<Zeroizing<[u8; 32]>>,
+    /// Where users' keys are, each in a file of its own.
+    pub(crate) users: Arc<Path>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -75,7 +86,7 @@ impl KeyRing {
             }
             None => secret_file::read_or_make(&data_dir.join("keys").join("master.key"))?,
         };
-        Ok(Self { master: Arc::new(master) })
+        Ok(Self { master: Arc::new(master), users: data_dir.join("keys").join("users").into() })
     }
 
     /// What tells this master key from another without telling anything of it.

@@ -1,6 +1,7 @@
 //! What every service of Moneta stands on: store, bus, identity, clients, configuration, and the runner that ties them.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod attest;
 pub mod backup;
 pub mod bus;
 pub mod client;
@@ -19,6 +20,7 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod testing;
+mod user_keys;
 
 pub use problem::Problem;
 

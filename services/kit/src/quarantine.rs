@@ -242,6 +242,11 @@ pub async fn request(db: &Db, unit: &Unit, request: Request, by: &str) -> Result
 pub trait Repair: Send + Sync {
     /// Does the work of an event for one unit within a transaction, as when the event came.
     async fn redo(&self, tx: &mut Tx, unit: &Unit, missed: &Missed) -> std::result::Result<(), HandlerError>;
+
+    /// Whether an event may be done before an earlier one that fails, because it may be what that one lacks.
+    fn may_overtake(&self, _later: &Missed, _failing: &Missed) -> bool {
+        false
+    }
 }
 
 /// For services whose units miss nothing that could be done later.
@@ -280,22 +285,33 @@ async fn answer(db: &Db, repair: &dyn Repair, clock: &Clock) -> Result<()> {
     Ok(())
 }
 
-/// Redoes what was missed, each event in a transaction of its own, until one fails again.
+/// Redoes what was missed, each event in a transaction of its own, until one fails again. Those that may overtake it are
+/// done then, and it is tried once more after each.
 async fn retry(db: &Db, repair: &dyn Repair, asked: &Entry, by: &str, clock: &Clock) -> Result<()> {
     let unit = &asked.unit;
     let mut failed = String::new();
-    for missed in missed(db, unit).await? {
+    let (mut left, mut next) = (missed(db, unit).await?, 0);
+    while let (Some(first), Some(missed)) = (left.first(), left.get(next)) {
+        if next > 0 && !repair.may_overtake(missed, first) {
+            next += 1;
+            continue;
+        }
         let mut tx = db.begin().await?;
-        match caught(repair.redo(&mut tx, unit, &missed)).await {
+        match caught(repair.redo(&mut tx, unit, missed)).await {
             Ok(()) => {
                 let sql = "DELETE FROM quarantine_missed WHERE kind = $1 AND id = $2 AND place = $3";
                 tx.execute(sql, args![unit.kind, unit.id, missed.place]).await?;
                 tx.commit().await?;
+                left.remove(next);
+                next = 0;
+                failed.clear();
             }
             Err(trouble) => {
                 tx.rollback().await?;
-                failed = trouble.to_string().chars().take(LONGEST_ERROR).collect();
-                break;
+                if next == 0 {
+                    failed = trouble.to_string().chars().take(LONGEST_ERROR).collect();
+                }
+                next += 1;
             }
         }
     }

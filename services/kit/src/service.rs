@@ -117,6 +117,7 @@ pub struct Service {
     pub(crate) http: Vec<HttpEndpoint>,
     pub(crate) ready: Vec<ReadyCheck>,
     pub(crate) repair: Option<Arc<dyn Repair>>,
+    pub(crate) outboxes: Vec<Db>,
 }
 
 impl std::fmt::Debug for Service {
@@ -179,6 +180,13 @@ impl Service {
     #[must_use]
     pub fn http(mut self, name: &'static str, listen: SocketAddr, router: axum::Router) -> Self {
         self.http.push(HttpEndpoint { name, listen, router });
+        self
+    }
+
+    /// Adds a store of the service's beside its own, whose events reach the bus as well.
+    #[must_use]
+    pub fn outbox(mut self, db: Db) -> Self {
+        self.outboxes.push(db);
         self
     }
 

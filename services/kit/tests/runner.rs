@@ -122,8 +122,7 @@ async fn a_service_that_keeps_failing_is_left_alone() {
 
 #[tokio::test]
 async fn a_client_whose_every_call_fails_does_not_refuse_another_clients_call() {
-    let mut stage = Stage::start(&[], |config| config.with("client.pause_ms", 1_u64)).await;
-    stage.fake("portfolio", Routes::new(NodeServer::new(Echo::default())));
+    let stage = Stage::start(&[PLAIN], |config| config.with("client.pause_ms", 1_u64)).await;
     let transport = stage.directory().transport("portfolio").unwrap();
     for nth in 0..118 {
         let poisoned = stage.call_service(&format!("poisoned {nth}"));
@@ -313,5 +312,35 @@ async fn a_runtime_whose_threads_are_all_held_does_not_silence_the_ops_listener(
     assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
     assert!(ready.contains("\"degraded\"") && ready.contains("did not answer in time"), "{ready}");
     drop(release);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn readiness_names_a_store_that_has_no_space_until_it_has_some() {
+    let stage = Stage::start(&[PLAIN], |config| config).await;
+    let (db, ops) = (stage.db("portfolio"), stage.address("ops"));
+    let ready = || async { http_get(ops, "/readyz").await.1 };
+    assert!(ready().await.contains("\"ready\""), "{}", ready().await);
+
+    moneta_kit::testing::limit_pages(db, Some(1));
+    let sql = "INSERT INTO inbox (consumer, event_id) VALUES ($1, $2)";
+    let mut nth = 0;
+    let refused = loop {
+        nth += 1;
+        let mut tx = db.begin().await.unwrap();
+        if let Err(error) = tx.execute(sql, moneta_kit::args!["x".repeat(2_000), nth.to_string()]).await {
+            break error;
+        }
+        tx.commit().await.unwrap();
+    };
+    assert_eq!(Problem::from(refused).code, "storage_full");
+    let told = ready().await;
+    assert!(told.contains("degraded") && told.contains("portfolio.store") && told.contains("storage_full"), "{told}");
+
+    moneta_kit::testing::limit_pages(db, None);
+    let mut tx = db.begin().await.unwrap();
+    tx.execute(sql, moneta_kit::args!["x".repeat(2_000), nth.to_string()]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(ready().await.contains("\"ready\""), "{}", ready().await);
     stage.stop().await;
 }

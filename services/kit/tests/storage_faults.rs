@@ -90,6 +90,7 @@ async fn fill(db: &Db, label: &str) -> moneta_kit::store::Error {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_full_store_is_a_503_with_a_code_and_goes_on_by_itself() {
+    let _beside_others = ALONE.read().await;
     let folder = tempfile::tempdir().unwrap();
     let db = open(folder.path(), "payer").await;
     limit_pages(&db, Some(60));

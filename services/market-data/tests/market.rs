@@ -46,12 +46,12 @@ async fn import(stage: &Stage) {
         write("AAA.csv", series(SHARE, 500)),
         write("NEW.csv", "date,close\n2020-01-06,3\n".to_owned()),
     ];
-    import_files(stage, &files).await;
+    import_files(stage, &files, Options::default()).await;
 }
 
-async fn import_files(stage: &Stage, files: &[PathBuf]) {
+async fn import_files(stage: &Stage, files: &[PathBuf], options: Options) {
     let importer = Importer::open(stage.db("market-data").clone(), &stage.data_dir().join("market-data")).unwrap();
-    importer.import(files, Options::default()).await.unwrap();
+    importer.import(files, options).await.unwrap();
 }
 
 /// Takes the next phase: its day and name.
@@ -239,7 +239,9 @@ async fn in_live_use_a_newly_imported_day_is_told_and_old_history_is_not() {
     }
     let later = stage.data_dir().join("files/MKT.csv");
     std::fs::write(&later, "date,close\n2020-01-08,91\n2999-01-02,92\n").unwrap();
-    import_files(&stage, &[later]).await;
+    // Imports refuse days that are yet to come; an earlier version may have stored one, and the feed does not trust it.
+    let options = Options { today: "2999-01-02".parse().unwrap(), ..Options::default() };
+    import_files(&stage, &[later], options).await;
     stage.restart().await;
     let mut activity = stage.bus().activity();
     while stage.events::<SessionClosed>().await.is_empty() {

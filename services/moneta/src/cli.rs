@@ -56,6 +56,9 @@ pub enum Command {
     /// Portfolios, orders and instruments that are set aside because their own work failed.
     #[command(subcommand)]
     Quarantine(Quarantine),
+    /// Accounts of those who work for the house.
+    #[command(subcommand)]
+    Staff(Staff),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -416,12 +419,20 @@ pub enum Decisions {
 /// `moneta audit …`
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Check the whole chain; exit code 1 when anything was changed.
+    /// Check the whole chain, and hold it against the event log and the other stores; exit code 1 when anything was changed.
     Verify {
+        /// An export to check instead of the log in the data directory, which is not needed for it.
+        export: Option<PathBuf>,
+        /// A file of anchors; each must be in the chain.
+        #[arg(long)]
+        anchors: Option<PathBuf>,
+        /// The key that an export's statement must be signed with, hexadecimal.
+        #[arg(long, requires = "export")]
+        key: Option<String>,
         #[command(flatten)]
         common: Common,
     },
-    /// Write the entries as JSON lines.
+    /// Write the entries as JSON lines, with a signed statement at the end: others can verify it without the platform.
     Export {
         /// Where to; standard output when absent.
         #[arg(long)]
@@ -448,6 +459,65 @@ pub enum Events {
     /// Events that could not be handled.
     #[command(subcommand)]
     Dead(Dead),
+}
+
+/// `moneta staff …`: on a data directory, whether or not a platform runs on it. The first account is made by whoever works
+/// on the directory; afterwards an admin acts under his own name (--as), with his password asked for or in MONETA_PASSWORD.
+#[derive(Debug, Subcommand)]
+pub enum Staff {
+    /// Make an account, or ask for more roles for one. Prints a password that must be changed at the first sign-in.
+    Add {
+        /// The person's e-mail address.
+        email: String,
+        /// How the person is called.
+        #[arg(long)]
+        name: Option<String>,
+        /// adviser, compliance, model-ops or admin; compliance and admin wait for a second admin's approval.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Everybody, with roles and what waits for approval.
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Approve the roles that another admin asked for.
+    Approve {
+        /// Whose roles.
+        email: String,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Disable an account and end its sessions at once.
+    Disable {
+        /// Whose account.
+        email: String,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Change one's own password; the old and the new one are asked for, or in MONETA_PASSWORD and MONETA_NEW_PASSWORD.
+    Password {
+        /// Whose password.
+        email: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Acting {
+    /// The admin's e-mail address; needed once anybody has an account.
+    #[arg(long = "as", value_name = "EMAIL")]
+    pub admin: Option<String>,
 }
 
 /// `moneta events dead …`

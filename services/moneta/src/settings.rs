@@ -21,8 +21,11 @@ pub fn load(common: &Common) -> Result<Config> {
     Ok(config)
 }
 
-/// Every section of a service, with a reading of it that fails on a key that is not known.
-const SECTIONS: &[(&str, fn(&Config) -> moneta_kit::config::Result<()>)] = &[
+/// Reads a section, which fails on a key that is not known.
+type Read = fn(&Config) -> moneta_kit::config::Result<()>;
+
+/// Every section of a service.
+const SECTIONS: &[(&str, Read)] = &[
     ("market-data", |config| config.section::<moneta_market_data::Config>("market-data").map(drop)),
     ("portfolio", |config| config.section::<moneta_portfolio::Config>("portfolio").map(drop)),
     ("trading", |config| config.section::<moneta_trading::Config>("trading").map(drop)),

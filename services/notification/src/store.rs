@@ -26,4 +26,9 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx> {
         Ok(self.db.begin().await?)
     }
+
+    /// Overwrites what was deleted, or says to try again.
+    pub async fn scrubbed(&self) -> Result<()> {
+        Ok(self.db.scrubbed().await?)
+    }
 }

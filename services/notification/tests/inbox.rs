@@ -40,8 +40,7 @@ async fn an_event_that_comes_again_is_told_once() {
     scene.publish(&trade("ada"), "fill").await;
     assert_eq!(scene.inbox("ada").await.len(), 1);
     // A bus that has lost its memory delivers what was done before, as after a crash between effect and acknowledgement.
-    std::fs::remove_dir_all(scene.stage.data_dir().join("bus")).unwrap();
-    scene.stage.crash().await;
+    scene.stage.crash_and_redeliver().await;
     scene.publish(&trade("ada"), "fill").await;
     assert_eq!(scene.stage.events::<TradeExecuted>().await.len(), 1);
     assert_eq!(scene.inbox("ada").await.len(), 1);

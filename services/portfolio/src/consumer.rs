@@ -8,7 +8,7 @@ use crate::{
     valuation,
 };
 use async_trait::async_trait;
-use moneta_contracts::events::{BarClosed, Event, PortfolioValued, SessionClosed, TradeExecuted};
+use moneta_contracts::events::{BarClosed, Event, PortfolioValued, SessionClosed, TradeExecuted, UserErased};
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
     problem::parse,
@@ -21,7 +21,7 @@ use moneta_types::{Cause, Clock, PortfolioId, TransactionId};
 pub const GROUP: &str = "portfolio";
 
 /// The events it takes in.
-pub const TYPES: &[&str] = &[BarClosed::TYPE, SessionClosed::TYPE, TradeExecuted::TYPE];
+pub const TYPES: &[&str] = &[BarClosed::TYPE, SessionClosed::TYPE, TradeExecuted::TYPE, UserErased::TYPE];
 
 /// Applies events to the store.
 #[derive(Debug)]
@@ -35,6 +35,12 @@ pub struct Consumer {
 impl Handler for Consumer {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
         let mut tx = self.db.begin().await?;
+        if event.is::<UserErased>() {
+            // Doing it again changes nothing, and a crash may have come before the end.
+            store::forget(&mut tx, event.decode::<UserErased>()?.user_id).await?;
+            tx.commit().await?;
+            return Ok(self.db.scrubbed().await?);
+        }
         if !tx.first_time(GROUP, event.id).await? {
             return Ok(());
         }
@@ -64,6 +70,11 @@ impl Repair for Consumer {
             self.value(tx, id, &closes, &event.decode()?, event.cause()).await?;
         }
         Ok(())
+    }
+
+    /// A sale that came before its purchase waits for it.
+    fn may_overtake(&self, later: &Missed, failing: &Missed) -> bool {
+        later.envelope.is::<TradeExecuted>() && failing.envelope.is::<TradeExecuted>()
     }
 }
 

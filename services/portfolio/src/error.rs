@@ -120,6 +120,9 @@ pub enum Error {
         /// The value found.
         value: String,
     },
+    /// A text cannot be sealed or opened; its owner's keys may be destroyed.
+    #[error(transparent)]
+    Keys(#[from] moneta_kit::keys::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] moneta_kit::store::Error),
@@ -174,6 +177,7 @@ impl From<Error> for Problem {
             Error::NoPrice { .. } => Self::precondition("price_missing", message),
             Error::NoTarget => Self::precondition("target_missing", message),
             Error::Raced { .. } => Self::conflict("raced", message),
+            Error::Keys(error) => error.into(),
             Error::Store(error) => error.into(),
             error @ (Error::Unbalanced { .. } | Error::BadExecution { .. } | Error::Stored { .. }) => {
                 Self::internal(error)

@@ -38,7 +38,7 @@ pub const SERVICE: ServiceDef = ServiceDef {
 fn build(ctx: ServiceContext) -> BoxFuture<'static, Result<Service, StartError>> {
     async move {
         let config: Config = ctx.config.section("portfolio")?;
-        let face = service::Service::new(ctx.db.clone(), ctx.clock.clone(), config.clone());
+        let face = service::Service::new(ctx.clone(), config.clone());
         let consumer = Arc::new(consumer::Consumer::new(ctx.db.clone(), ctx.clock.clone(), config));
         Ok(Service::new().grpc(PortfolioServer::new(face)).repairs(consumer.clone()).subscribe(Subscription {
             group: consumer::GROUP,

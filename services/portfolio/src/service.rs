@@ -4,7 +4,7 @@ use crate::{
     allocation::{self, Snapshot, Target},
     check::{self, Findings},
     ledger::Kind,
-    portfolio::{self, Movement, PORTFOLIO, Portfolio},
+    portfolio::{self, Movement, Opening, PORTFOLIO, Portfolio},
     report::{self, Asked},
     store::{self, Reader},
     view,
@@ -14,12 +14,15 @@ use moneta_contracts::{
     portfolio::{self as pb, portfolio_server},
 };
 use moneta_kit::{
+    client::not_held,
     identity::{self, Identity, Role},
+    keys::KeyRing,
     problem::{Kind as ProblemKind, Problem, parse, parse_decimal, parse_opt_date},
     quarantine::{self, Unit},
+    service::ServiceContext,
     store::Db,
 };
-use moneta_types::{Clock, Currency, PortfolioId, UserId};
+use moneta_types::{Clock, Currency, HeldAction, PortfolioId, UserId};
 use rust_decimal::Decimal;
 use tonic::{Request, Response, Status};
 
@@ -36,14 +39,17 @@ pub struct Service {
     db: Db,
     clock: Clock,
     config: Config,
+    keys: KeyRing,
+    context: ServiceContext,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Service {
     /// The service on a store.
-    pub const fn new(db: Db, clock: Clock, config: Config) -> Self {
-        Self { db, clock, config }
+    pub fn new(context: ServiceContext, config: Config) -> Self {
+        let (db, clock, keys) = (context.db.clone(), context.clock.clone(), context.keys.clone());
+        Self { db, clock, config, keys, context }
     }
 
     /// The portfolio, when the caller may see it.
@@ -76,10 +82,11 @@ impl Service {
 
     async fn view(&self, state: &Portfolio) -> Result<pb::PortfolioView, Problem> {
         let closes = store::closes(&mut self.reader()).await?;
+        let name = self.keys.open_text(state.owner, portfolio::NAME, &state.name)?;
         let held = quarantine::is_held(&self.db, &Unit::new(PORTFOLIO, state.id)).await?;
         match view::portfolio(state, &closes, self.clock.today(), self.config.stale_after_days) {
-            Ok(view) => Ok(pb::PortfolioView { quarantined: held, ..view }),
-            Err(_) if held => Ok(view::set_aside(state)),
+            Ok(view) => Ok(pb::PortfolioView { name, quarantined: held, ..view }),
+            Err(_) if held => Ok(pb::PortfolioView { name, ..view::set_aside(state) }),
             Err(error) => Err(error.into()),
         }
     }
@@ -90,13 +97,16 @@ impl Service {
         kind: Kind,
     ) -> Answer<pb::CashMovementResponse> {
         let caller = identity::caller(&request)?.clone();
+        let cause = identity::cause(&request);
         let body = request.into_inner();
         let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
         let amount = convert::movement("amount", body.amount).map_err(Problem::from)?;
         let reference = text("client_reference", &body.client_reference, 1)?;
         let note = text("note", &body.note, 0)?;
+        let action = if kind == Kind::Withdrawal { HeldAction::MoneyOut } else { HeldAction::MoneyIn };
+        not_held(&self.context, portfolio.owner, Some(portfolio.id), action, cause).await?;
         let movement = Movement { kind, amount, reference, note };
-        let (id, state) = portfolio::move_cash(&self.db, &self.clock, &self.config, portfolio.id, movement)
+        let (id, state) = portfolio::move_cash(&self.db, &self.clock, &self.config, &self.keys, portfolio.id, movement)
             .await
             .map_err(Problem::from)?;
         Ok(Response::new(pb::CashMovementResponse {
@@ -121,9 +131,9 @@ impl portfolio_server::Portfolio for Service {
         let name = text("name", &body.name, 1)?;
         let currency: Currency = parse("currency", &body.currency)?;
         let reference = text("client_reference", &body.client_reference, 1)?;
-        let state = portfolio::create(&self.db, &self.clock, &self.config, owner, name, currency, reference)
-            .await
-            .map_err(Problem::from)?;
+        let opening = Opening { owner, name, currency, reference };
+        let state =
+            portfolio::create(&self.db, &self.clock, &self.config, &self.keys, opening).await.map_err(Problem::from)?;
         Ok(Response::new(self.view(&state).await?))
     }
 
@@ -134,6 +144,7 @@ impl portfolio_server::Portfolio for Service {
             if !caller.is_staff() && (!caller.is_service() || caller.on_behalf_of.is_some()) {
                 return Err(Problem::denied("staff_only", "only staff and services may list all portfolios").into());
             }
+            caller.sees_clients();
             None
         } else {
             let owner = owner(&caller, &body.owner_id)?;
@@ -202,9 +213,15 @@ impl portfolio_server::Portfolio for Service {
             cursor.ok_or_else(|| Problem::invalid("page.cursor", &page.cursor, "a cursor that a page answered"))?
         };
         let booked = store::transactions(&mut self.reader(), &state, before, limit).await.map_err(Problem::from)?;
+        let mut transactions = Vec::with_capacity(booked.len());
+        for one in &booked {
+            let note =
+                self.keys.open_text(state.owner, portfolio::NOTE, &one.transaction.note).map_err(Problem::from)?;
+            transactions.push(pb::Transaction { note, ..view::transaction(one) });
+        }
         let next = booked.last().filter(|last| last.seq > 1 && booked.len() == limit as usize);
         Ok(Response::new(pb::TransactionsResponse {
-            transactions: booked.iter().map(view::transaction).collect(),
+            transactions,
             next_cursor: next.map(|last| last.seq.to_string()).unwrap_or_default(),
         }))
     }

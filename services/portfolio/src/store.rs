@@ -2,7 +2,7 @@
 mod ledger;
 mod valuations;
 
-pub use ledger::{Booked, account_balances, book, has_execution, since, transaction_by_reference, transactions};
+pub use ledger::{Booked, account_balances, book, has_execution, since, transaction, transactions};
 pub use valuations::{last_valuation, save_valuation, valuation_lines, valuations};
 
 use crate::{
@@ -186,6 +186,19 @@ pub async fn save_target(tx: &mut Tx, portfolio: &mut Portfolio, source: &str) -
         .await?;
     }
     tx.execute("UPDATE portfolios SET target_source = $1 WHERE portfolio_id = $2", args![source, portfolio.id]).await?;
+    Ok(())
+}
+
+/// Removes what an erased user has written in his own words, and his references. Figures stay, as the law demands.
+pub async fn forget(tx: &mut Tx, owner: UserId) -> Result<()> {
+    tx.execute(
+        "UPDATE transactions SET note = '', client_reference = NULL \
+         WHERE portfolio_id IN (SELECT portfolio_id FROM portfolios WHERE owner_id = $1)",
+        args![owner],
+    )
+    .await?;
+    tx.execute("UPDATE portfolios SET name = '', client_reference = portfolio_id WHERE owner_id = $1", args![owner])
+        .await?;
     Ok(())
 }
 

@@ -4,11 +4,13 @@
 use crate::{
     Error, Result,
     broker::paper::PaperBroker,
-    desk::Desk,
+    desk::{Desk, holds},
     store::{self, Reader},
 };
 use async_trait::async_trait;
-use moneta_contracts::events::{BarClosed, Event, PortfolioUpdated, SessionClosed};
+use moneta_contracts::events::{
+    BarClosed, Event, HoldPlaced, HoldReleased, PortfolioUpdated, SessionClosed, UserErased,
+};
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
     quarantine::{Missed, Repair, Unit},
@@ -20,7 +22,14 @@ use std::sync::Arc;
 pub const GROUP: &str = "trading";
 
 /// The events it takes in.
-pub const TYPES: &[&str] = &[BarClosed::TYPE, SessionClosed::TYPE, PortfolioUpdated::TYPE];
+pub const TYPES: &[&str] = &[
+    BarClosed::TYPE,
+    SessionClosed::TYPE,
+    PortfolioUpdated::TYPE,
+    HoldPlaced::TYPE,
+    HoldReleased::TYPE,
+    UserErased::TYPE,
+];
 
 /// Applies events.
 #[derive(Debug)]
@@ -45,6 +54,10 @@ impl Consumer {
         } else if event.is::<SessionClosed>() {
             let day: SessionClosed = event.decode()?;
             self.paper.end_day(event, day.date).await?;
+        } else if event.is::<HoldPlaced>()
+            && let Some(hold) = holds::of_event(&event.decode()?, event.time)?
+        {
+            self.desk.take_hold(&hold).await?;
         }
         Ok(())
     }
@@ -55,6 +68,12 @@ impl Handler for Consumer {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
         self.outside(event).await?;
         let mut tx = self.desk.db.begin().await?;
+        if event.is::<UserErased>() {
+            // Doing it again changes nothing, and a crash may have come before the end.
+            store::forget_keys(&mut tx, event.decode::<UserErased>()?.user_id).await?;
+            tx.commit().await?;
+            return Ok(self.desk.db.scrubbed().await?);
+        }
         if !tx.first_time(GROUP, event.id).await? {
             return Ok(());
         }
@@ -64,7 +83,10 @@ impl Handler for Consumer {
             if let Some(execution) = update.execution_id {
                 store::mark_booked(&mut tx, execution).await?;
             }
-        } else {
+        } else if event.is::<HoldReleased>() {
+            let released: HoldReleased = event.decode()?;
+            store::end_hold(&mut tx, released.hold_id).await?;
+        } else if !event.is::<HoldPlaced>() {
             self.desk.apply_all(&mut tx, event).await?;
         }
         tx.commit().await?;

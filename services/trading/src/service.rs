@@ -16,7 +16,7 @@ use moneta_kit::{
     identity::{self, Identity, Role},
     problem::{Problem, one_of, parse},
 };
-use moneta_types::{OrderId, PortfolioId, Symbol, UserId};
+use moneta_types::{InternalNote, OrderId, PortfolioId, Symbol, UserId};
 use tonic::{Request, Response, Status};
 
 /// Orders a page when the request does not say.
@@ -44,12 +44,19 @@ impl Service {
         found.ok_or_else(|| Problem::not_found("order", id))
     }
 
+    async fn state(&self) -> Answer<pb::KillSwitchState> {
+        let engaged = store::engaged(&mut self.reader()).await.map_err(Problem::from)?;
+        let holds = store::active_holds(&mut self.reader(), None).await.map_err(Problem::from)?;
+        Ok(Response::new(view::switches(&engaged, &holds)))
+    }
+
     fn reader(&self) -> Reader<'_> {
         Reader::Committed(&self.desk.db)
     }
 
     /// Whose orders the caller may list: his own, or everyone's for staff and services.
     fn listed(caller: &Identity) -> Option<UserId> {
+        caller.sees_clients();
         if caller.is_staff() { None } else { caller.user_id().or(caller.on_behalf_of) }
     }
 }
@@ -133,11 +140,17 @@ impl trading_server::Trading for Service {
         let caller = identity::caller(&request)?.clone();
         caller.require(&[Role::Compliance, Role::Admin])?;
         let cause = identity::cause(&request);
+        let call = Call::forward(&request);
         let body = request.into_inner();
         let scope = one_of("scope", &body.scope, &Scope::NAMES)?;
         let scope = Scope::named(scope).ok_or_else(|| Problem::not_found("scope", scope))?;
         check_target(scope, &body.target)?;
-        let reason = text("reason", &body.reason, 1)?.to_owned();
+        let reason = InternalNote::read("reason", &body.reason).map_err(Problem::from)?;
+        if scope == Scope::Client {
+            let client = parse::<UserId>("target", &body.target)?;
+            self.desk.set_client_stop(&call, client, body.engaged, &reason).await?;
+            return self.state().await;
+        }
         let clock = &self.desk.clock;
         let switch = KillSwitch { scope, target: body.target, reason, by: caller.subject.clone(), at: clock.now() };
         let mut tx = self.desk.db.begin().await.map_err(Problem::from)?;
@@ -147,28 +160,27 @@ impl trading_server::Trading for Service {
             store::release(&mut tx, scope, &switch.target).await.map_err(Problem::from)?
         };
         if changed {
+            let cause = cause.part(if body.engaged { "engaged" } else { "released" });
             let event = KillSwitchChanged {
                 scope: scope.as_str().to_owned(),
                 target: switch.target.clone(),
                 engaged: body.engaged,
-                reason: switch.reason.clone(),
+                // For the audit log. The entry names no client, so none sees it; the notification does not read it.
+                reason: switch.reason.for_staff().to_owned(),
                 by: switch.by.clone(),
             };
-            let cause = cause.part(if body.engaged { "engaged" } else { "released" });
             tx.publish_as(&event, cause, &caller.subject, clock).await.map_err(Problem::from)?;
         }
         tx.commit().await.map_err(Problem::from)?;
         if body.engaged {
             self.desk.cancel_stopped(&switch).await.map_err(Problem::from)?;
         }
-        let engaged = store::engaged(&mut self.reader()).await.map_err(Problem::from)?;
-        Ok(Response::new(view::switches(&engaged)))
+        self.state().await
     }
 
     async fn get_kill_switch(&self, request: Request<pb::GetKillSwitchRequest>) -> Answer<pb::KillSwitchState> {
         identity::caller(&request)?.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
-        let engaged = store::engaged(&mut self.reader()).await.map_err(Problem::from)?;
-        Ok(Response::new(view::switches(&engaged)))
+        self.state().await
     }
 
     async fn reconcile(&self, request: Request<pb::ReconcileRequest>) -> Answer<pb::ReconcileResponse> {

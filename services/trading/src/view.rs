@@ -1,9 +1,10 @@
 //! From the domain to the contract's messages.
 use crate::{
     Result,
-    controls::{KillSwitch, Verdict},
+    controls::{KillSwitch, Scope, Verdict},
     desk::Preview,
     order::{Fill, Order},
+    store::Hold,
 };
 use moneta_contracts::{common, trading as pb};
 
@@ -70,18 +71,22 @@ pub fn preview(preview: &Preview) -> pb::PreviewOrderResponse {
     }
 }
 
-/// Every engaged kill switch.
-pub fn switches(engaged: &[KillSwitch]) -> pb::KillSwitchState {
-    pb::KillSwitchState {
-        engaged: engaged
-            .iter()
-            .map(|switch| pb::KillSwitchEntry {
-                scope: switch.scope.as_str().to_owned(),
-                target: switch.target.clone(),
-                reason: switch.reason.clone(),
-                by: switch.by.clone(),
-                at_micros: switch.at.micros(),
-            })
-            .collect(),
-    }
+/// Every engaged kill switch, and every hold on a client's orders as the switch that it is; for staff. The reason of a hold
+/// stays with compliance.
+pub fn switches(engaged: &[KillSwitch], holds: &[Hold]) -> pb::KillSwitchState {
+    let switches = engaged.iter().map(|switch| pb::KillSwitchEntry {
+        scope: switch.scope.as_str().to_owned(),
+        target: switch.target.clone(),
+        reason: switch.reason.for_staff().to_owned(),
+        by: switch.by.clone(),
+        at_micros: switch.at.micros(),
+    });
+    let held = holds.iter().map(|hold| pb::KillSwitchEntry {
+        scope: Scope::Client.as_str().to_owned(),
+        target: hold.owner.to_string(),
+        reason: hold.client_text.to_string(),
+        by: hold.by.clone(),
+        at_micros: hold.at.micros(),
+    });
+    pb::KillSwitchState { engaged: switches.chain(held).collect() }
 }

@@ -41,6 +41,8 @@ macro_rules! ids {
 ids! {
     /// A user's account.
     UserId, "user id";
+    /// One login and everything that was refreshed from it.
+    SessionId, "session id";
     /// A portfolio.
     PortfolioId, "portfolio id";
     /// An order.
@@ -61,6 +63,8 @@ ids! {
     NotificationId, "notification id";
     /// A compliance alert.
     AlertId, "alert id";
+    /// A hold of compliance's.
+    HoldId, "hold id";
     /// An event.
     EventId, "event id";
 }

@@ -3,6 +3,7 @@
 
 pub mod bounds;
 mod clock;
+mod conduct;
 mod id;
 mod money;
 mod quantity;
@@ -11,9 +12,10 @@ mod symbol;
 mod time;
 
 pub use clock::{Clock, WallClock};
+pub use conduct::{ClientText, HeldAction, InternalNote};
 pub use id::{
-    AlertId, Cause, ConversationId, DecisionId, EventId, ExecutionId, MessageId, NotificationId, OrderId, PortfolioId,
-    RecommendationId, TransactionId, UserId,
+    AlertId, Cause, ConversationId, DecisionId, EventId, ExecutionId, HoldId, MessageId, NotificationId, OrderId,
+    PortfolioId, RecommendationId, SessionId, TransactionId, UserId,
 };
 pub use money::{Currency, Money};
 pub use quantity::{NANOS_PER_UNIT, Price, Quantity};

@@ -5,7 +5,7 @@ use crate::{
     store::{Store, StoredAccount},
 };
 use moneta_kit::{
-    identity::{Identity, Tokens},
+    identity::{Identity, LONGEST_ACCESS_SECONDS, Tokens},
     service::ServiceContext,
 };
 use moneta_types::{Clock, Timestamp, UserId, WallClock};
@@ -20,20 +20,32 @@ pub struct App {
     pub(crate) tokens: Tokens,
     pub(crate) hasher: Hasher,
     pub(crate) seed: u64,
+    pub(crate) context: ServiceContext,
 }
 
 impl App {
     /// The service over what its process offers.
     pub async fn new(context: &ServiceContext, config: Config) -> Result<Self> {
+        if !(1..=LONGEST_ACCESS_SECONDS.unsigned_abs() / 60).contains(&config.access_minutes) {
+            return Err(Error::invalid("user.access_minutes", config.access_minutes.to_string(), "1 to 60"));
+        }
         let hasher = Hasher::new(config.password)?;
+        let store = Store::open(context.db.clone(), context.keys.clone()).await?;
+        // What ended just before a crash may not be on the event log yet.
+        let now = context.wall.now();
+        let recent = Timestamp::from_micros(now.micros().saturating_sub(LONGEST_ACCESS_SECONDS * 1_000_000));
+        for event in store.ended_since(recent).await? {
+            context.tokens.end(&event);
+        }
         Ok(Self {
             config,
-            store: Store::open(context.db.clone(), context.keys.clone()).await?,
+            store,
             clock: context.clock.clone(),
             wall: context.wall.clone(),
             tokens: context.tokens.clone(),
             hasher,
             seed: context.seed,
+            context: context.clone(),
         })
     }
 
@@ -59,7 +71,11 @@ impl App {
     /// An account that takes changes.
     pub(crate) async fn in_use(&self, user: UserId) -> Result<StoredAccount> {
         let stored = self.store.account(user).await?.ok_or_else(|| Error::not_found("user", user))?;
-        if stored.account.status == Status::Erased { Err(Error::Erased) } else { Ok(stored) }
+        match stored.account.status {
+            Status::Active => Ok(stored),
+            Status::Locked => Err(Error::Locked),
+            Status::Erased => Err(Error::Erased),
+        }
     }
 }
 

@@ -5,12 +5,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Minutes an access token is good for.
+    /// Minutes an access token is good for, 1 to 60.
     pub access_minutes: u64,
     /// Days a refresh token is good for, unless it is used before.
     pub refresh_days: u64,
-    /// Failed logins in a row after which the next attempts must wait.
+    /// Failed logins in a row, at one account from one address or device, after which the next ones from there must wait.
     pub lockout_after: u32,
+    /// Failed logins from one address, at whichever accounts, after which the next ones from there must wait.
+    pub address_lockout_after: u32,
+    /// Failed logins at one account from anywhere after which attempts from unknown devices are held up before they are
+    /// looked at; the right password still gets in.
+    pub slow_after: u32,
+    /// How long they are held up at most, milliseconds; less than the deadline of a call.
+    pub slow_max_ms: u64,
     /// Seconds to wait after that many failures; doubles with each further one.
     pub lockout_seconds: u64,
     /// The longest wait in seconds. Bounded, so that nobody can be kept out of his account for long by failing on purpose.
@@ -25,6 +32,9 @@ impl Default for Config {
             access_minutes: 15,
             refresh_days: 30,
             lockout_after: 5,
+            address_lockout_after: 50,
+            slow_after: 50,
+            slow_max_ms: 2_000,
             lockout_seconds: 30,
             lockout_max_seconds: 900,
             password: PasswordCost::default(),

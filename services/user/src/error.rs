@@ -47,6 +47,24 @@ pub enum Error {
     /// The account's personal data are erased; it takes no changes.
     #[error("the account is erased")]
     Erased,
+    /// Something is still owed to the client.
+    #[error("the account cannot be erased while a portfolio holds cash or instruments: sell, and withdraw, first")]
+    Unsettled(Vec<String>),
+    /// It cannot be told whether anything is owed to the client.
+    #[error("it cannot be told whether the client still holds something: {0}")]
+    Portfolios(String),
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Locked,
+    /// The first account of a firm must be able to let others in.
+    #[error("nobody has an account yet: the first one needs the role admin")]
+    FirstNeedsAdmin,
+    /// A second admin must agree, and it is not one.
+    #[error("{0}")]
+    FourEyes(&'static str),
+    /// Without an admin nobody could let anybody in.
+    #[error("this is the last admin in use: add another one first")]
+    LastAdmin,
     /// The caller may not do this.
     #[error(transparent)]
     Refused(#[from] Problem),
@@ -93,6 +111,16 @@ impl From<Error> for Problem {
             Error::EmailTaken => Problem::exists("email_taken", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
             Error::Erased => Problem::precondition("account_erased", error.to_string()),
+            Error::Unsettled(ref portfolios) => portfolios
+                .iter()
+                .fold(Problem::precondition("account_not_settled", error.to_string()), |problem, id| {
+                    problem.with_field("portfolio_id", id, "no cash and no holdings")
+                }),
+            Error::Portfolios(_) => Problem::unavailable("dependency_unavailable", error.to_string()),
+            Error::Locked => Problem::precondition("account_locked", error.to_string()),
+            Error::FirstNeedsAdmin => Problem::precondition("first_needs_admin", error.to_string()),
+            Error::FourEyes(_) => Problem::denied("second_admin_required", error.to_string()),
+            Error::LastAdmin => Problem::precondition("last_admin", error.to_string()),
             Error::Refused(problem) => problem,
             Error::Store(error) => error.into(),
             Error::Key(_) | Error::Stored { .. } | Error::Decode(_) | Error::Hash(_) => Problem::internal(error),

@@ -5,11 +5,13 @@ pub mod access;
 pub mod account;
 mod app;
 pub mod config;
+mod consumer;
 mod error;
 pub mod preferences;
 pub mod questionnaire;
 mod service;
 pub mod session;
+pub mod staff;
 mod store;
 
 pub use app::App;
@@ -17,14 +19,16 @@ pub use config::Config;
 pub use error::{Error, Result};
 
 use futures::FutureExt;
-use moneta_contracts::user::user_server::UserServer;
+use moneta_contracts::user::{accounts_server::AccountsServer, user_server::UserServer};
 use moneta_kit::{
     service::{Service, ServiceContext, ServiceDef, StartError},
     store::Migration,
 };
+use std::sync::Arc;
 
 /// Migrations of the user service's database.
-pub const MIGRATIONS: &[Migration] = moneta_kit::migrations!["0001_users"];
+pub const MIGRATIONS: &[Migration] =
+    moneta_kit::migrations!["0001_users", "0002_ended_sessions", "0003_staff", "0004_places", "0005_keys_elsewhere"];
 
 /// The user service.
 pub const SERVICE: ServiceDef =
@@ -35,6 +39,11 @@ const OPEN: &[&str] = &["/moneta.user.v1.User/Register", "/moneta.user.v1.User/L
 
 async fn build(context: ServiceContext) -> Result<Service, StartError> {
     let config: Config = context.config.section("user")?;
-    let app = App::new(&context, config).await?;
-    Ok(Service::new().grpc(UserServer::new(service::Face::new(app))).open(OPEN))
+    let app = Arc::new(App::new(&context, config).await?);
+    let face = service::Face::new(Arc::clone(&app));
+    Ok(Service::new()
+        .grpc(UserServer::new(face.clone()))
+        .grpc(AccountsServer::new(face))
+        .open(OPEN)
+        .subscribe(consumer::subscription(app)))
 }

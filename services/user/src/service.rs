@@ -1,17 +1,19 @@
 //! The gRPC face: reads the caller and the cause from a request, and turns results into messages.
 use crate::App;
-use moneta_contracts::user::{self as pb, user_server::User};
+use moneta_contracts::user::{self as pb, accounts_server::Accounts, user_server::User};
 use moneta_kit::identity::{caller, cause};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 /// The gRPC face of the user service.
+#[derive(Clone)]
 pub struct Face {
-    app: App,
+    app: Arc<App>,
 }
 
 impl Face {
     /// A face before the service.
-    pub const fn new(app: App) -> Self {
+    pub const fn new(app: Arc<App>) -> Self {
         Self { app }
     }
 }
@@ -26,8 +28,8 @@ impl User for Face {
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Answer<pb::Session> {
-        let cause = cause(&request);
-        Ok(Response::new(self.app.login(request.into_inner(), cause).await?))
+        let (caller, cause) = (caller(&request).ok().cloned(), cause(&request));
+        Ok(Response::new(self.app.login(caller.as_ref(), request.into_inner(), cause).await?))
     }
 
     async fn refresh(&self, request: Request<pb::RefreshRequest>) -> Answer<pb::Session> {
@@ -101,5 +103,38 @@ impl User for Face {
     async fn erase_user(&self, request: Request<pb::EraseUserRequest>) -> Answer<pb::EraseUserResponse> {
         let (caller, cause) = (caller(&request)?.clone(), cause(&request));
         Ok(Response::new(self.app.erase_user(&caller, request.into_inner(), cause).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl Accounts for Face {
+    async fn change_password(&self, request: Request<pb::ChangePasswordRequest>) -> Answer<pb::Session> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.change_password(&caller, request.into_inner(), cause).await?))
+    }
+
+    async fn add_staff(&self, request: Request<pb::AddStaffRequest>) -> Answer<pb::AddStaffResponse> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.add_staff(&caller, request.into_inner(), cause).await?))
+    }
+
+    async fn list_staff(&self, request: Request<pb::ListStaffRequest>) -> Answer<pb::ListStaffResponse> {
+        let members = self.app.list_staff(caller(&request)?).await?;
+        Ok(Response::new(pb::ListStaffResponse { members: members.into_iter().map(Into::into).collect() }))
+    }
+
+    async fn approve_roles(&self, request: Request<pb::ApproveRolesRequest>) -> Answer<pb::StaffMember> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.approve_roles(&caller, &request.get_ref().email, cause).await?.into()))
+    }
+
+    async fn disable_staff(&self, request: Request<pb::DisableStaffRequest>) -> Answer<pb::StaffMember> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.disable_staff(&caller, &request.get_ref().email, cause).await?.into()))
+    }
+
+    async fn set_vulnerable(&self, request: Request<pb::SetVulnerableRequest>) -> Answer<pb::Account> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.set_vulnerable(&caller, request.into_inner(), cause).await?.into()))
     }
 }

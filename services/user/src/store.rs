@@ -2,18 +2,24 @@
 mod accounts;
 mod questionnaires;
 mod sessions;
+mod staff;
 
 pub use accounts::{NewAccount, StoredAccount};
 pub use questionnaires::NewQuestionnaire;
-pub use sessions::Attempts;
+pub use sessions::{Attempts, Ending, Found};
+pub use staff::RoleRequest;
 
-use crate::{Result, account::vault::EmailIndex};
+use crate::{
+    Result,
+    account::{Vault, vault::EmailIndex},
+};
 use moneta_kit::{
     args,
     entropy::random_bytes,
     keys::KeyRing,
     store::{Db, Tx},
 };
+use moneta_types::UserId;
 use zeroize::Zeroizing;
 
 /// The database and the keys that its personal fields are sealed with.
@@ -32,8 +38,36 @@ impl Store {
     pub async fn open(db: Db, keys: KeyRing) -> Result<Self> {
         let mut tx = db.begin().await?;
         let emails = index_key(&mut tx, &keys).await?;
+        let moved = move_keys(&mut tx, &keys).await?;
         tx.commit().await?;
-        Ok(Self { db, keys, emails })
+        let store = Self { db, keys, emails };
+        if moved {
+            store.db.rewrite().await?;
+        }
+        // A crash may have come between an erasure and the end of its keys.
+        for row in store.db.fetch_all("SELECT user_id FROM accounts WHERE status = 'erased'", args![]).await? {
+            let user = row.get("user_id")?;
+            if !store.keys.is_destroyed(user) {
+                store.destroy_keys(user)?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Destroys every key of a user.
+    pub fn destroy_keys(&self, user: UserId) -> Result<()> {
+        Ok(self.keys.destroy_user_keys(user)?)
+    }
+
+    /// Overwrites what was deleted, when no reader holds it at the moment.
+    pub async fn scrub(&self) -> Result<()> {
+        self.db.scrub().await?;
+        Ok(())
+    }
+
+    /// Overwrites what was deleted, or says to try again.
+    pub async fn scrubbed(&self) -> Result<()> {
+        Ok(self.db.scrubbed().await?)
     }
 
     /// A write transaction.
@@ -45,6 +79,16 @@ impl Store {
     pub const fn emails(&self) -> &EmailIndex {
         &self.emails
     }
+}
+
+/// Moves keys that were kept in the accounts' table to where destroying them is real. Whether there were any.
+async fn move_keys(tx: &mut Tx, keys: &KeyRing) -> Result<bool> {
+    let rows = tx.fetch_all("SELECT user_id, user_key FROM accounts WHERE user_key IS NOT NULL", args![]).await?;
+    for row in &rows {
+        Vault::adopt(keys, row.get("user_id")?, &row.blob("user_key")?)?;
+    }
+    tx.execute("UPDATE accounts SET user_key = NULL WHERE user_key IS NOT NULL", args![]).await?;
+    Ok(!rows.is_empty())
 }
 
 async fn index_key(tx: &mut Tx, keys: &KeyRing) -> Result<EmailIndex> {

@@ -16,7 +16,7 @@ use moneta_types::Cause;
 use tonic::Status;
 
 async fn login(stage: &Stage, email: &str, password: &str) -> Result<Session, Status> {
-    let request = LoginRequest { email: email.to_owned(), password: password.to_owned() };
+    let request = LoginRequest { email: email.to_owned(), password: password.to_owned(), ..Default::default() };
     let call = Call::anonymous(moneta_kit::entropy::fresh_cause());
     stage.directory().user().login(call.request(request)).await.map(tonic::Response::into_inner)
 }
@@ -112,7 +112,7 @@ async fn an_unknown_address_and_a_wrong_password_get_the_same_answer() {
 }
 
 #[tokio::test]
-async fn repeated_failures_make_the_next_attempt_wait_whether_or_not_the_account_exists() {
+async fn repeated_failures_make_the_next_attempt_from_there_wait_whether_or_not_the_account_exists() {
     let stage = stage().await;
     register(&stage, "ada@example.com").await;
     for email in ["ada@example.com", "bob@example.com"] {
@@ -227,7 +227,7 @@ async fn provisioning_is_idempotent_by_address_and_gives_the_same_ids_on_every_r
         assert_eq!(first, again);
         assert_eq!(first.roles, ["compliance"]);
         let investor = stage.call_user(first.user_id.parse().unwrap(), &[Role::Investor]);
-        assert_eq!(code(users.provision_account(investor.request(request)).await), "role_required");
+        assert_eq!(code(users.provision_account(investor.request(request)).await), "service_required");
         assert!(login(&stage, "compliance@example.com", PASSWORD).await.is_ok());
         ids.push(first.user_id);
     }
@@ -235,7 +235,7 @@ async fn provisioning_is_idempotent_by_address_and_gives_the_same_ids_on_every_r
 }
 
 #[tokio::test]
-async fn the_owner_changes_his_profile_and_only_staff_note_a_vulnerability() {
+async fn the_owner_changes_his_profile_and_nobody_else_does() {
     let stage = stage().await;
     let ada = register(&stage, "ada@example.com").await;
     let id = ada.user_id.parse().unwrap();
@@ -244,24 +244,17 @@ async fn the_owner_changes_his_profile_and_only_staff_note_a_vulnerability() {
     let change = UpdateProfileRequest {
         display_name: Some("Ada L.".to_owned()),
         time_zone: Some("Europe/London".to_owned()),
-        autonomy: Some("discretionary".to_owned()),
         ..Default::default()
     };
     let changed = users.update_profile(owner.request(change)).await.unwrap().into_inner();
-    assert_eq!(
-        (changed.display_name.as_str(), changed.time_zone.as_str(), changed.autonomy.as_str()),
-        ("Ada L.", "Europe/London", "discretionary")
-    );
-    let vulnerable =
-        UpdateProfileRequest { user_id: ada.user_id.clone(), vulnerable: Some(true), ..Default::default() };
-    assert_eq!(code(users.update_profile(owner.request(vulnerable.clone())).await), "role_required");
+    assert_eq!((changed.display_name.as_str(), changed.time_zone.as_str()), ("Ada L.", "Europe/London"));
     let staff = stage.call_user(Cause::named("adviser").uuid().to_string().parse().unwrap(), &[Role::Adviser]);
-    assert!(users.update_profile(staff.request(vulnerable)).await.unwrap().into_inner().vulnerable);
     let rename =
         UpdateProfileRequest { user_id: ada.user_id, display_name: Some("X".to_owned()), ..Default::default() };
     assert_eq!(code(users.update_profile(staff.request(rename)).await), "not_owner");
-    let bad = UpdateProfileRequest { autonomy: Some("always".to_owned()), ..Default::default() };
-    assert_eq!(code(users.update_profile(owner.request(bad)).await), "invalid_argument");
+    // The mandate says how far the agent may go, and nothing beside it does.
+    let second_source = UpdateProfileRequest { autonomy: Some("discretionary".to_owned()), ..Default::default() };
+    assert_eq!(code(users.update_profile(owner.request(second_source)).await), "invalid_argument");
 }
 
 #[tokio::test]
@@ -273,4 +266,87 @@ async fn investors_are_listed_for_staff_and_services_alone() {
     assert_eq!(listed.into_inner().accounts, std::slice::from_ref(&ada));
     let investor = stage.call_user(ada.user_id.parse().unwrap(), &[Role::Investor]);
     assert_eq!(code(users.list_investors(investor.request(ListInvestorsRequest {})).await), "role_required");
+}
+
+/// A login as the gateway passes it on.
+async fn login_from(
+    stage: &Stage,
+    email: &str,
+    password: &str,
+    address: &str,
+    device: &str,
+) -> Result<Session, Status> {
+    let request = LoginRequest {
+        email: email.to_owned(),
+        password: password.to_owned(),
+        client_address: address.to_owned(),
+        device_token: device.to_owned(),
+    };
+    stage
+        .directory()
+        .user()
+        .login(stage.call_service("gateway").request(request))
+        .await
+        .map(tonic::Response::into_inner)
+}
+
+#[tokio::test]
+async fn a_thousand_failures_elsewhere_keep_nobody_out_and_the_attacker_waits() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    let known = login_from(&stage, "ada@example.com", PASSWORD, "192.0.2.7", "").await.unwrap();
+    assert_eq!(known.device_token.len(), 43);
+    let mut heard = 0;
+    for _ in 0..1_000 {
+        match code(login_from(&stage, "ada@example.com", "wrong password", "198.51.100.1", "").await).as_str() {
+            "bad_credentials" => heard += 1,
+            other => assert_eq!(other, "too_many_attempts"),
+        }
+    }
+    assert_eq!(heard, 5, "the attacker is heard five times, and then waits");
+    // The right password does not help him before his time.
+    let stolen = login_from(&stage, "ada@example.com", PASSWORD, "198.51.100.1", "").await;
+    assert_eq!(code(stolen), "too_many_attempts");
+    // From an address that never failed, and on a known device even behind the attacker's address, the owner gets in.
+    assert!(login_from(&stage, "ada@example.com", PASSWORD, "203.0.113.9", "").await.is_ok());
+    let device = login_from(&stage, "ada@example.com", PASSWORD, "198.51.100.1", &known.device_token).await.unwrap();
+    assert_eq!(device.device_token, "", "it is known already");
+    // Another account's device opens nothing here.
+    register(&stage, "eve@example.com").await;
+    let evil = login_from(&stage, "eve@example.com", PASSWORD, "198.51.100.2", "").await.unwrap().device_token;
+    assert_eq!(code(login_from(&stage, "ada@example.com", PASSWORD, "198.51.100.1", &evil).await), "too_many_attempts");
+}
+
+#[tokio::test]
+async fn one_address_that_tries_many_accounts_waits_and_its_own_account_does_not_free_it() {
+    let stage = stage().await;
+    register(&stage, "eve@example.com").await;
+    let mut heard = 0;
+    for nth in 0..60 {
+        let email = format!("victim{nth}@example.com");
+        if code(login_from(&stage, &email, "wrong password", "198.51.100.1", "").await) == "bad_credentials" {
+            heard += 1;
+        }
+        if nth == 30 {
+            assert!(login_from(&stage, "eve@example.com", PASSWORD, "198.51.100.1", "").await.is_ok());
+        }
+    }
+    assert_eq!(heard, 50);
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_vouches_for_is_not_believed() {
+    let stage = stage().await;
+    register(&stage, "ada@example.com").await;
+    for nth in 0..6 {
+        let request = LoginRequest {
+            email: "ada@example.com".to_owned(),
+            password: "wrong password".to_owned(),
+            client_address: format!("192.0.2.{nth}"),
+            ..Default::default()
+        };
+        let call = Call::anonymous(moneta_kit::entropy::fresh_cause());
+        let expected = if nth < 5 { "bad_credentials" } else { "too_many_attempts" };
+        assert_eq!(code(stage.directory().user().login(call.request(request)).await), expected, "{nth}");
+    }
 }

@@ -86,14 +86,20 @@ async fn preferences_take_known_keys_with_allowed_values_and_nothing_half_way() 
         user_id: String::new(),
         values: values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>(),
     };
-    let given = users.set_preferences(call.request(set(&[("theme", "dark")]))).await.unwrap().into_inner().values;
-    assert_eq!((given["theme"].as_str(), given["language"].as_str()), ("dark", "en"));
-    assert_eq!(given["algorithm_disclosure"], "accepted");
-    let refused = users.set_preferences(call.request(set(&[("language", "de"), ("theme", "pink")]))).await;
+    let given = users.set_preferences(call.request(set(&[("exclusions", "XOM")]))).await.unwrap().into_inner().values;
+    assert_eq!(given["exclusions"], "XOM");
+    for consent in ["algorithm_disclosure", "privacy_notice", "terms_of_service"] {
+        assert_eq!(given[consent], "withdrawn", "nobody gave {consent}");
+    }
+    let both = [("algorithm_disclosure", "accepted"), ("exclusions", "not a symbol")];
+    let refused = users.set_preferences(call.request(set(&both))).await;
     assert_eq!(code(refused), "invalid_argument");
+    for unread in [("theme", "dark"), ("language", "de"), ("digest", "daily"), ("esg_exclusions", "tobacco")] {
+        assert_eq!(code(users.set_preferences(call.request(set(&[unread]))).await), "invalid_argument", "{unread:?}");
+    }
     assert_eq!(code(users.set_preferences(call.request(set(&[("colour", "red")]))).await), "invalid_argument");
     let now = users.get_preferences(call.request(GetPreferencesRequest { user_id: String::new() })).await.unwrap();
-    assert_eq!(now.into_inner().values["language"], "en");
+    assert_eq!(now.into_inner().values["algorithm_disclosure"], "withdrawn");
 }
 
 #[tokio::test]
@@ -122,9 +128,11 @@ async fn the_export_holds_everything_and_only_its_owner_gets_it() {
     let mut users = stage.directory().user();
     let request = SubmitQuestionnaireRequest { user_id: String::new(), answers: Some(answers()) };
     users.submit_questionnaire(call.request(request)).await.unwrap();
-    let withdrawn = HashMap::from([("algorithm_disclosure".to_owned(), "withdrawn".to_owned())]);
-    let request = SetPreferencesRequest { user_id: String::new(), values: withdrawn };
-    users.set_preferences(call.request(request)).await.unwrap();
+    for decision in ["accepted", "withdrawn"] {
+        let values = HashMap::from([("algorithm_disclosure".to_owned(), decision.to_owned())]);
+        let request = SetPreferencesRequest { user_id: String::new(), values };
+        users.set_preferences(call.request(request)).await.unwrap();
+    }
     let json =
         users.export_data(call.request(ExportDataRequest { user_id: String::new() })).await.unwrap().into_inner().json;
     let copy: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -133,7 +141,7 @@ async fn the_export_holds_everything_and_only_its_owner_gets_it() {
     assert_eq!(copy["preferences"]["algorithm_disclosure"], "withdrawn");
     let decisions: Vec<_> =
         copy["consents"].as_array().unwrap().iter().map(|consent| consent["decision"].as_str().unwrap()).collect();
-    assert_eq!(decisions, ["accepted", "accepted", "accepted", "withdrawn"]);
+    assert_eq!(decisions, ["accepted", "withdrawn"]);
     let staff = stage.call_user(UserId::from_uuid(fresh_cause().uuid()), &[Role::Adviser]);
     let request = ExportDataRequest { user_id: user.to_string() };
     assert_eq!(code(users.export_data(staff.request(request)).await), "not_owner");
@@ -149,7 +157,8 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
     let request = SubmitQuestionnaireRequest { user_id: String::new(), answers: Some(answers()) };
     users.submit_questionnaire(call.request(request)).await.unwrap();
     let login = || {
-        let request = LoginRequest { email: "ada@example.com".to_owned(), password: PASSWORD.to_owned() };
+        let request =
+            LoginRequest { email: "ada@example.com".to_owned(), password: PASSWORD.to_owned(), ..Default::default() };
         Call::anonymous(fresh_cause()).request(request)
     };
     let session = users.login(login()).await.unwrap().into_inner();
@@ -161,12 +170,15 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
     assert_eq!(code(users.erase_user(call.request(no_reason)).await), "invalid_argument");
     let erased = users.erase_user(call.request(erase.clone())).await.unwrap().into_inner();
     assert!(erased.retained.iter().any(|kept| kept.contains("article 72")), "{:?}", erased.retained);
-    assert_eq!(users.erase_user(call.request(erase)).await.unwrap().into_inner().erased_micros, erased.erased_micros);
+    // His own token ended with him; whoever asks again for him gets the same answer.
+    assert_eq!(code(users.erase_user(call.request(erase.clone())).await), "session_ended");
+    let compliance = stage.call_user(UserId::from_uuid(fresh_cause().uuid()), &[Role::Compliance]);
+    let again = users.erase_user(compliance.request(erase)).await.unwrap().into_inner();
+    assert_eq!(again.erased_micros, erased.erased_micros);
 
     assert_eq!(code(users.login(login()).await), "bad_credentials");
     let refresh = moneta_contracts::user::RefreshRequest { refresh_token: session.refresh_token };
     assert_eq!(code(users.refresh(Call::anonymous(fresh_cause()).request(refresh)).await), "session_ended");
-    let compliance = stage.call_user(UserId::from_uuid(fresh_cause().uuid()), &[Role::Compliance]);
     let seen = users
         .get_account(compliance.request(GetAccountRequest { user_id: user.to_string() }))
         .await
@@ -180,7 +192,8 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
         .into_inner();
     assert_eq!((kept.risk_tolerance.as_str(), kept.answers), ("balanced", None));
     let request = SubmitQuestionnaireRequest { user_id: String::new(), answers: Some(answers()) };
-    assert_eq!(code(users.submit_questionnaire(call.request(request)).await), "account_erased");
+    let service = stage.call_service_for("advisor", user);
+    assert_eq!(code(users.submit_questionnaire(service.request(request)).await), "account_erased");
 
     // The address is free again, and the new account is another user.
     let request = RegisterRequest {
@@ -193,4 +206,117 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
     assert_ne!(again.user_id, account.user_id);
     stage.quiet().await;
     assert_eq!(stage.events::<UserErased>().await, [UserErased { user_id: user }]);
+}
+
+fn files(folder: &std::path::Path, found: &mut Vec<(std::path::PathBuf, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push((path.clone(), std::fs::read(&path).unwrap())) }
+    }
+}
+
+fn everything(stage: &moneta_kit::testing::Stage) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    files(stage.data_dir(), &mut found);
+    found
+}
+
+#[tokio::test]
+async fn an_erased_user_leaves_no_byte_of_his_keys_in_the_data_directory() {
+    let stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    let name = user.to_string();
+    let kept = everything(&stage);
+    let keys: Vec<Vec<u8>> = kept
+        .iter()
+        .filter(|(path, _)| path.components().any(|part| part.as_os_str() == name.as_str()))
+        .map(|(_, bytes)| bytes.clone())
+        .collect();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.len() == 60), "{keys:?}");
+    let sealed = stage
+        .db("user")
+        .fetch_one("SELECT email_sealed FROM accounts WHERE user_id = $1", moneta_kit::args![user])
+        .await
+        .unwrap()
+        .blob("email_sealed")
+        .unwrap();
+    let call = stage.call_user(user, &[Role::Investor]);
+    let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
+    stage.directory().user().erase_user(call.request(erase)).await.unwrap();
+    stage.quiet().await;
+    let secrets = keys.iter().chain([&sealed]);
+    for secret in secrets {
+        for (path, bytes) in everything(&stage) {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_slice());
+            assert!(!found, "{} still holds it", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_of_an_older_database_move_out_of_it_and_open_what_they_sealed() {
+    let mut stage = stage().await;
+    let account = register(&stage, "ada@example.com").await;
+    let user: UserId = account.user_id.parse().unwrap();
+    // As it was before: the wrapped key beside the account.
+    let folder = stage.data_dir().join("keys").join("users").join(&account.user_id[..2]).join(&account.user_id);
+    let wrapped = std::fs::read(folder.join("user")).unwrap();
+    let mut tx = stage.db("user").begin().await.unwrap();
+    let sql = "UPDATE accounts SET user_key = $1 WHERE user_id = $2";
+    tx.execute(sql, moneta_kit::args![wrapped.clone(), user]).await.unwrap();
+    tx.commit().await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    stage.restart().await;
+    let call = stage.call_user(user, &[Role::Investor]);
+    let request = call.request(GetAccountRequest { user_id: String::new() });
+    assert_eq!(stage.directory().user().get_account(request).await.unwrap().into_inner().email, "ada@example.com");
+    for (path, bytes) in everything(&stage) {
+        let found = bytes.windows(wrapped.len()).any(|window| window == wrapped.as_slice());
+        assert_eq!(found, path == folder.join("user"), "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_held_is_not_erased_and_reads_words_of_the_list_alone() {
+    let mut stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    let held = moneta_contracts::doubles::HoldsDouble::new(|request| {
+        assert_eq!(request.action, "erasure");
+        Ok(moneta_contracts::compliance::CheckHoldResponse {
+            allowed: false,
+            client_text: "contact_us".to_owned(),
+            message: "AML review".to_owned(),
+        })
+    });
+    stage.fake("compliance", tonic::service::Routes::new(held));
+    let call = stage.call_user(user, &[Role::Investor]);
+    let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
+    let refused = stage.directory().user().erase_user(call.request(erase)).await.unwrap_err();
+    let problem = Problem::from_status(&refused);
+    assert_eq!(
+        (problem.code.as_str(), problem.message.as_str()),
+        ("held", "we cannot do this at the moment; please contact us")
+    );
+    let request = call.request(GetAccountRequest { user_id: String::new() });
+    assert_eq!(stage.directory().user().get_account(request).await.unwrap().into_inner().status, "active");
+}
+
+#[tokio::test]
+async fn whoever_still_holds_something_is_not_erased() {
+    let mut stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    let view = moneta_contracts::portfolio::PortfolioView {
+        portfolio_id: "98".to_owned(),
+        cash: Some(moneta_contracts::common::Money { minor_units: 1, currency: "USD".to_owned() }),
+        ..Default::default()
+    };
+    let owed = moneta_contracts::portfolio::ListPortfoliosResponse { portfolios: vec![view] };
+    stage.fake("portfolio", common::neighbours::answering(&owed));
+    let call = stage.call_user(user, &[Role::Investor]);
+    let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
+    let refused = stage.directory().user().erase_user(call.request(erase)).await.unwrap_err();
+    let problem = Problem::from_status(&refused);
+    assert_eq!((problem.code.as_str(), problem.fields[0].value.as_str()), ("account_not_settled", "98"));
+    let request = call.request(GetAccountRequest { user_id: String::new() });
+    assert_eq!(stage.directory().user().get_account(request).await.unwrap().into_inner().status, "active");
 }

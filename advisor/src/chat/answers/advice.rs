@@ -2,7 +2,7 @@
 use super::{Pending, Reply, Turn, no_portfolio};
 use crate::{
     Result,
-    cycle::percent,
+    cycle::{self, percent},
     recommendation::{Recommendation, Status},
     store::Slice,
 };
@@ -10,6 +10,14 @@ use moneta_kit::problem::{Problem, parse};
 
 impl Turn<'_> {
     pub(super) async fn explain_recommendation(&self) -> Result<Reply> {
+        let newest = self.advisor.store.decisions(None, Some(self.user), (None, None), Slice::newest(1)).await?;
+        if let Some(decision) = newest.first().filter(|decision| decision.record.results.is_withheld()) {
+            return Ok(Reply::say(cycle::withheld(&decision.record.results)).figure(
+                "decision",
+                decision.record.decision_id,
+                "decision record",
+            ));
+        }
         let items = self.advisor.store.recommendations(None, Some(self.user), None, Slice::newest(1)).await?;
         let Some(item) = items.first() else {
             return Ok(Reply::say("There is no recommendation for you yet."));
@@ -36,6 +44,13 @@ impl Turn<'_> {
             return Ok(Reply::say("No decision has been made for your portfolio yet."));
         };
         let record = &decision.record;
+        if record.results.is_withheld() {
+            return Ok(Reply::say(cycle::withheld(&record.results)).figure(
+                "decision",
+                record.decision_id,
+                "decision record",
+            ));
+        }
         let models: Vec<String> =
             record.inputs.models.iter().map(|model| format!("{} ({})", model.name, short(&model.digest))).collect();
         let text = format!(

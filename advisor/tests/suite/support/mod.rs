@@ -60,6 +60,9 @@ pub struct Scene {
     pub world: Shared,
 }
 
+/// The client's password.
+pub const PASSWORD: &str = "correct horse battery";
+
 impl Scene {
     /// A client with a balanced profile and a portfolio of cash.
     pub async fn start() -> Self {
@@ -76,8 +79,10 @@ impl Scene {
             risk_tolerance: "balanced".to_owned(),
             capacity_for_loss: "medium".to_owned(),
             volatility_ceiling: "0.14".to_owned(),
+            submitted_micros: evening(first_day()).micros(),
             ..Questionnaire::default()
         });
+        world.preferences.values.insert("algorithm_disclosure".to_owned(), "accepted".to_owned());
         let view = PortfolioView {
             portfolio_id: portfolio().to_string(),
             owner_id: client().to_string(),
@@ -178,7 +183,7 @@ impl Scene {
         let mut mandate = self.mandate().await;
         let expected_version = mandate.version;
         change(&mut mandate);
-        let request = pb::SetMandateRequest { mandate: Some(mandate), expected_version };
+        let request = pb::SetMandateRequest { mandate: Some(mandate), expected_version, password: PASSWORD.to_owned() };
         self.advisor().set_mandate(self.call().request(request)).await.unwrap().into_inner()
     }
 

@@ -6,7 +6,7 @@ use moneta_contracts::{
     notification::TopicPreference,
     portfolio::{Holding, PortfolioView},
     trading::{Order, SubmitOrderRequest},
-    user::{Account, Questionnaire},
+    user::{Account, Preferences, Questionnaire},
 };
 use moneta_kit::identity::{Identity, Tokens};
 use moneta_types::{Cause, Currency, Date, Money, Price, Quantity, UserId};
@@ -27,6 +27,7 @@ pub struct World {
     /// Prices that differ from the history's last close.
     pub moved: BTreeMap<String, Price>,
     pub account: Account,
+    pub preferences: Preferences,
     pub questionnaire: Option<Questionnaire>,
     pub portfolios: BTreeMap<String, PortfolioView>,
     pub orders: Vec<Order>,
@@ -113,6 +114,7 @@ impl World {
             bars,
             moved: BTreeMap::new(),
             account: Account::default(),
+            preferences: Preferences::default(),
             questionnaire: None,
             portfolios: BTreeMap::new(),
             orders: Vec::new(),

@@ -6,17 +6,26 @@
 //! `sequence`, `subject` and `user_id`.
 //!
 //! A chain alone does not show that its end was cut off. So the count and the head hash are sealed with the master key
-//! (AES-256-GCM) in the same transaction as each entry. What remains possible for one who controls the machine is to put
-//! back an old copy of the whole database; against that, keep exports elsewhere.
+//! (AES-256-GCM) in the same transaction as each entry. Against an empty log or an old copy, the log is
+//! [held against](reconcile) the event log and the other stores, at start and when it is verified; against an old copy of
+//! everything, its head is told outside as an [`Anchor`].
+mod anchor;
 mod canonical;
+mod chain;
 mod export;
+mod gate;
+mod reconcile;
 mod recorder;
 mod verify;
 
+pub use anchor::{Anchor, Anchoring, read_anchors};
 pub use canonical::canonical_json;
-pub use export::export;
+pub use chain::Chain;
+pub use export::{Statement, export, verify_export};
+pub use gate::Gate;
+pub use reconcile::{REMEDY, compare, reconcile};
 pub use recorder::Recorder;
-pub use verify::{Verification, verify};
+pub use verify::{Verification, verify, verify_anchored};
 
 use moneta_contracts::compliance as pb;
 use moneta_kit::bus::Envelope;
@@ -87,6 +96,23 @@ impl Entry {
         hasher.update(self.previous_hash.as_bytes());
         hasher.update(canonical.as_bytes());
         hex::encode(hasher.finalize())
+    }
+
+    /// An entry from a line of an export.
+    pub(crate) fn from_json(line: &Value) -> Option<Self> {
+        let text = |name: &str| line[name].as_str().map(str::to_owned);
+        Some(Self {
+            sequence: line["sequence"].as_u64()?,
+            at: Timestamp::from_micros(line["at_micros"].as_i64()?),
+            event_id: text("event_id")?,
+            event_type: text("event_type")?,
+            subject: text("subject")?,
+            actor: text("actor")?,
+            user_id: text("user_id")?,
+            payload: text("payload")?,
+            previous_hash: text("previous_hash")?,
+            hash: text("hash")?,
+        })
     }
 
     /// The entry as one line of the export.

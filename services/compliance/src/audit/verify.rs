@@ -1,12 +1,14 @@
 //! Reads the whole log again and says whether anything was changed, removed, moved, added or cut off.
-use super::GENESIS;
-use crate::{Result, store::Store};
+use super::{Anchor, Chain};
+use crate::{Error, Result, store::Store};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// Nothing is wrong.
     pub valid: bool,
+    /// The log itself holds everything that others prove; what is wrong, if anything, is wrong with them.
+    pub sound: bool,
     /// Entries that were read.
     pub entries: u64,
     /// The hash of the last one.
@@ -15,72 +17,80 @@ pub struct Verification {
     pub problem: String,
 }
 
+impl Verification {
+    pub(super) fn of(chain: &Chain, outcome: Result<(), String>) -> Self {
+        let problem = outcome.err().unwrap_or_default();
+        let valid = problem.is_empty();
+        Self { valid, sound: valid, entries: chain.entries(), head: chain.head().to_owned(), problem }
+    }
+
+    pub(super) fn broken(self, problem: String) -> Self {
+        Self { valid: false, sound: false, problem, ..self }
+    }
+
+    pub(super) fn ahead(self, problem: String) -> Self {
+        Self { valid: false, problem, ..self }
+    }
+}
+
 /// Entries that are read at a time.
 const BATCH: u32 = 1000;
 
-/// Verifies the log. It may grow meanwhile: the sealed head is read before and after, and the log must reach the first and
-/// not go beyond the second.
+/// Verifies the chain of the log and its sealed head. It may grow meanwhile: the head is read before and after, and the log
+/// must reach the first and not go beyond the second.
 pub async fn verify(store: &Store) -> Result<Verification> {
+    verify_with(store, Chain::new()).await
+}
+
+/// As [`verify`], and every anchor must be in the chain.
+pub async fn verify_anchored(store: &Store, anchors: Vec<Anchor>) -> Result<Verification> {
+    verify_with(store, Chain::with_anchors(anchors)).await
+}
+
+async fn verify_with(store: &Store, mut chain: Chain) -> Result<Verification> {
+    let outcome = follow(store, &mut chain).await?;
+    Ok(Verification::of(&chain, outcome))
+}
+
+async fn follow(store: &Store, chain: &mut Chain) -> Result<Result<(), String>> {
     let before = match store.sealed_head().await {
         Ok(head) => head,
-        Err(crate::Error::Key(_)) => {
-            return Ok(broken(
-                0,
-                GENESIS.to_owned(),
-                "the sealed head of the log was not sealed with this platform's key".to_owned(),
-            ));
+        Err(Error::Key(_)) => {
+            return Ok(Err("the sealed head of the log was not sealed with this platform's key".to_owned()));
         }
         Err(error) => return Err(error),
     };
-    let (mut sequence, mut hash) = (0_u64, GENESIS.to_owned());
     loop {
-        let batch = store.entries_after(sequence, BATCH).await?;
+        let batch = store.entries_after(chain.entries(), BATCH).await?;
         if batch.is_empty() {
             break;
         }
         for entry in batch {
-            let expected = sequence + 1;
-            if entry.sequence != expected {
-                let told = format!("entry {expected} is missing; entry {} follows entry {sequence}", entry.sequence);
-                return Ok(broken(sequence, hash, told));
+            let sealed = before.as_ref().filter(|head| head.sequence == entry.sequence);
+            let differs = sealed.is_some_and(|head| head.hash != entry.hash);
+            let sequence = entry.sequence;
+            if let Err(problem) = chain.push(entry) {
+                return Ok(Err(problem));
             }
-            if entry.previous_hash != hash {
-                let told = format!("entry {expected} does not follow entry {sequence}: its previous hash is another");
-                return Ok(broken(sequence, hash, told));
+            if differs {
+                return Ok(Err(format!("entry {sequence} is not the one that was sealed as the head of the log")));
             }
-            if entry.hash != entry.computed_hash() {
-                let told = format!(
-                    "entry {expected} ({}) was changed: its hash is not that of its contents",
-                    entry.event_type
-                );
-                return Ok(broken(sequence, hash, told));
-            }
-            if before.as_ref().is_some_and(|head| head.sequence == expected && head.hash != entry.hash) {
-                let told = format!("entry {expected} is not the one that was sealed as the head of the log");
-                return Ok(broken(sequence, hash, told));
-            }
-            (sequence, hash) = (expected, entry.hash);
         }
     }
     let after = match store.sealed_head().await {
         Ok(head) => head,
-        Err(crate::Error::Key(_)) => {
-            return Ok(broken(sequence, hash, "the sealed head of the log was changed".to_owned()));
-        }
+        Err(Error::Key(_)) => return Ok(Err("the sealed head of the log was changed".to_owned())),
         Err(error) => return Err(error),
     };
     let (least, most) = (before.map_or(0, |head| head.sequence), after.map_or(0, |head| head.sequence));
+    let sequence = chain.entries();
     if sequence < least {
         let told = format!("the log ends at entry {sequence}, but {least} entries were sealed: its end was cut off");
-        return Ok(broken(sequence, hash, told));
+        return Ok(Err(told));
     }
     if sequence > most {
         let told = format!("the log has {sequence} entries, but {most} were sealed: entries were added from outside");
-        return Ok(broken(sequence, hash, told));
+        return Ok(Err(told));
     }
-    Ok(Verification { valid: true, entries: sequence, head: hash, problem: String::new() })
-}
-
-fn broken(entries: u64, head: String, problem: String) -> Verification {
-    Verification { valid: false, entries, head, problem }
+    Ok(chain.finish())
 }

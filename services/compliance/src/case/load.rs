@@ -4,6 +4,7 @@
 use super::{Answers, Case, Client, Portfolio, Proposal, Questionnaire, Scope, Trade};
 use crate::{Config, Error, Result, store::Store};
 use moneta_contracts::{
+    advisor::GetMandateRequest,
     compliance::{CheckAdviceRequest, CheckOrderRequest, ProposedTrade},
     convert,
     events::Side,
@@ -18,7 +19,7 @@ use moneta_kit::{
 };
 use moneta_types::{Cause, PortfolioId, RiskProfile, Symbol, Timestamp, UserId};
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tonic::{Code, Response, Status};
 
 /// Gathers cases.
@@ -58,7 +59,7 @@ impl Loader {
             accountable_person: request.accountable_person,
             decision_id: request.decision_id,
         };
-        let facts = self.facts(user, portfolio, cause).await?;
+        let facts = self.facts(user, portfolio, scope, cause).await?;
         let mut trades = Vec::with_capacity(request.trades.len());
         for (position, proposed) in request.trades.into_iter().enumerate() {
             trades.push(trade(&format!("trades[{position}]."), proposed, &facts.instruments)?);
@@ -74,7 +75,7 @@ impl Loader {
             _ => Scope::OrderAgent,
         };
         let (user, portfolio) = (parse("user_id", &request.user_id)?, parse("portfolio_id", &request.portfolio_id)?);
-        let facts = self.facts(user, portfolio, cause).await?;
+        let facts = self.facts(user, portfolio, scope, cause).await?;
         let ordered = ProposedTrade {
             symbol: request.symbol,
             side: request.side,
@@ -100,12 +101,20 @@ impl Loader {
         let window = i64::from(self.config.parameters.churn_days) * 86_400_000_000;
         let since = Timestamp::from_micros(now.micros().saturating_sub(window));
         let currency = facts.portfolio.value.currency();
+        let holds = self.store.active_holds(facts.client.user_id).await?;
+        let held = holds
+            .iter()
+            .flat_map(|hold| hold.covers.iter().map(move |action| (hold, *action)))
+            .filter(|(hold, action)| hold.stops(Some(portfolio), *action))
+            .map(|(hold, action)| (action, hold.client_text))
+            .collect();
         Ok(Case {
             scope,
             jurisdiction: self.config.jurisdiction,
             now,
             client: facts.client,
             questionnaire: facts.questionnaire,
+            held,
             trades,
             portfolio: facts.portfolio,
             proposal,
@@ -115,7 +124,7 @@ impl Loader {
         })
     }
 
-    async fn facts(&self, user: UserId, portfolio: PortfolioId, cause: Cause) -> Result<Facts> {
+    async fn facts(&self, user: UserId, portfolio: PortfolioId, scope: Scope, cause: Cause) -> Result<Facts> {
         let call = Call::service(&self.context, cause);
         let directory = &self.context.directory;
         let (mut users, mut questionnaires, mut preferences) = (directory.user(), directory.user(), directory.user());
@@ -129,6 +138,7 @@ impl Loader {
             portfolios.get_portfolio(call.request(GetPortfolioRequest { portfolio_id: portfolio.to_string() })),
             market.list_instruments(call.request(ListInstrumentsRequest { tradable_only: false })),
         );
+        let autonomy = self.autonomy(&call, portfolio, scope).await?;
         let missing = |what| move || Error::NotFound { what, id: String::new() };
         let account = found("user", account)?.ok_or_else(|| Error::NotFound { what: "user", id: user_id.clone() })?;
         let view = found("portfolio", view)?
@@ -136,19 +146,34 @@ impl Loader {
             .ok_or_else(|| Error::NotFound { what: "portfolio", id: portfolio.to_string() })?;
         let preferences = found("user", preferences)?.ok_or_else(missing("preferences"))?;
         let disclosed = preferences.values.get("algorithm_disclosure").is_some_and(|value| value == "accepted");
+        let exclusions = exclusions(preferences.values.get("exclusions").map(String::as_str).unwrap_or_default())?;
         let instruments = found("market-data", instruments)?.ok_or_else(missing("instruments"))?.instruments;
         Ok(Facts {
             client: Client {
                 user_id: user,
                 status: account.status,
                 vulnerable: account.vulnerable,
-                autonomy: account.autonomy,
+                autonomy,
                 algorithm_disclosed: disclosed,
+                exclusions,
             },
             questionnaire: found("user", questionnaire)?.map(read_questionnaire).transpose()?,
             portfolio: read_portfolio(view)?,
             instruments: instruments.into_iter().map(|instrument| (instrument.symbol.clone(), instrument)).collect(),
         })
+    }
+}
+
+impl Loader {
+    /// How far the client lets the agent go: the mandate says so, and is asked where it matters.
+    async fn autonomy(&self, call: &Call, portfolio: PortfolioId, scope: Scope) -> Result<String> {
+        if !matches!(scope, Scope::Discretionary | Scope::OrderAgent) {
+            return Ok(String::new());
+        }
+        let request = GetMandateRequest { portfolio_id: portfolio.to_string() };
+        let mandate = self.context.directory.advisor().get_mandate(call.request(request)).await;
+        let mandate = found("advisor", mandate)?;
+        Ok(mandate.map(|mandate| mandate.autonomy).unwrap_or_default())
     }
 }
 
@@ -159,6 +184,14 @@ fn found<T>(service: &'static str, answer: Result<Response<T>, Status>) -> Resul
         Err(status) if status.code() == Code::NotFound => Ok(None),
         Err(status) => Err(Error::Upstream { service, status: Box::new(status) }),
     }
+}
+
+/// The instruments of a list as the preferences keep it.
+fn exclusions(list: &str) -> Result<BTreeSet<Symbol>> {
+    list.split(',')
+        .filter(|symbol| !symbol.is_empty())
+        .map(|symbol| symbol.parse().map_err(|_| Error::Answer { service: "user", field: "exclusions" }))
+        .collect()
 }
 
 /// Bound on fractions, so that no arithmetic on them can overflow.

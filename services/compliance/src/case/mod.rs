@@ -5,9 +5,9 @@ pub use load::Loader;
 
 use crate::config::{Jurisdiction, Parameters};
 use moneta_contracts::events::Side;
-use moneta_types::{Money, Price, Quantity, RiskProfile, Symbol, Timestamp, UserId};
+use moneta_types::{ClientText, HeldAction, Money, Price, Quantity, RiskProfile, Symbol, Timestamp, UserId};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is being judged, and under which permission. A rule says which of these it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,8 @@ pub struct Case {
     pub client: Client,
     /// The newest suitability questionnaire.
     pub questionnaire: Option<Questionnaire>,
+    /// What active holds stop on this portfolio, and what the client is told of each.
+    pub held: Vec<(HeldAction, ClientText)>,
     /// What is to be traded.
     pub trades: Vec<Trade>,
     /// What is held before the trades.
@@ -91,8 +93,10 @@ pub struct Client {
     pub status: String,
     /// Needs more care (PRIN 2A).
     pub vulnerable: bool,
-    /// advise, approve or discretionary.
+    /// advise, approve or discretionary, as the portfolio's mandate says; empty where nothing depends on it.
     pub autonomy: String,
+    /// Instruments that he wants nothing of.
+    pub exclusions: BTreeSet<Symbol>,
     /// He accepted that an algorithm advises.
     pub algorithm_disclosed: bool,
 }

@@ -22,6 +22,7 @@ macro_rules! rules {
 
 rules! {
     client_active,
+    client_hold,
     mode_permissions,
     suitability_data,
     periodic_assessment,
@@ -33,6 +34,7 @@ rules! {
     switching,
     costs_disclosed,
     concentration,
+    exclusions,
     churning,
     vulnerable_client,
     appropriateness,

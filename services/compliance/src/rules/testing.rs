@@ -7,7 +7,7 @@ use crate::{
 use moneta_contracts::events::Side;
 use moneta_types::{Cause, Currency, Money, Quantity, RiskProfile, Timestamp, UserId};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of a rule's table: what is spoilt, what the rule must say, and a part of the reason.
 pub(crate) type Line = (fn(&mut Case), Outcome, &'static str);
@@ -62,6 +62,7 @@ pub(crate) fn case() -> Case {
             vulnerable: false,
             autonomy: "discretionary".to_owned(),
             algorithm_disclosed: true,
+            exclusions: BTreeSet::new(),
         },
         questionnaire: Some(Questionnaire {
             version: 1,
@@ -77,6 +78,7 @@ pub(crate) fn case() -> Case {
                 understands_risk: true,
             }),
         }),
+        held: Vec::new(),
         trades: vec![trade("AAPL", Side::Sell, 10, "62"), trade("JNJ", Side::Buy, 4, "125")],
         portfolio: Portfolio {
             value: usd(10_000),

@@ -34,7 +34,8 @@ pub struct Alert {
     pub view: pb::Alert,
 }
 
-const COLUMNS: &str = "position, alert_id, rule_id, user_id, severity, message, status, raised, resolution";
+const COLUMNS: &str =
+    "position, alert_id, rule_id, user_id, severity, message, status, raised, resolution, resolved_by, resolved";
 
 impl Store {
     /// Adds an alert; false when it is there already.
@@ -76,16 +77,26 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Resolves an open alert; the alert as it then stands. A resolved one keeps its resolution.
-    pub async fn resolve_alert(&self, tx: &mut Tx, alert: AlertId, resolution: &str, by: &str) -> Result<Alert> {
-        tx.execute(
-            "UPDATE alerts SET status = 'resolved', resolution = $1, resolved_by = $2 WHERE alert_id = $3 AND status = 'open'",
-            args![resolution, by, alert],
-        )
-        .await?;
+    /// Resolves an open alert: whether this did it, and the alert as it then stands. The first resolution stays.
+    pub async fn resolve_alert(
+        &self,
+        tx: &mut Tx,
+        alert: AlertId,
+        resolution: &str,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<(bool, Alert)> {
+        let resolved = tx
+            .execute(
+                "UPDATE alerts SET status = 'resolved', resolution = $1, resolved_by = $2, resolved = $3 \
+                 WHERE alert_id = $4 AND status = 'open'",
+                args![resolution, by, at, alert],
+            )
+            .await?;
         let sql = format!("SELECT {COLUMNS} FROM alerts WHERE alert_id = $1");
         let row = tx.fetch_optional(&sql, args![alert]).await?;
-        row.as_ref().map(read).transpose()?.ok_or_else(|| Error::NotFound { what: "alert", id: alert.to_string() })
+        let row = row.ok_or_else(|| Error::NotFound { what: "alert", id: alert.to_string() })?;
+        Ok((resolved > 0, read(&row)?))
     }
 }
 
@@ -101,6 +112,8 @@ fn read(row: &Row) -> Result<Alert> {
             status: row.text("status")?,
             raised_micros: row.int("raised")?,
             resolution: row.text("resolution")?,
+            resolved_by: row.text("resolved_by")?,
+            resolved_micros: row.int("resolved")?,
         },
     })
 }

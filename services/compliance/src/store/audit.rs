@@ -2,7 +2,7 @@
 use super::Store;
 use crate::{
     Error, Result,
-    audit::{Entry, GENESIS},
+    audit::{Anchor, Entry, GENESIS},
 };
 use moneta_kit::{
     args,
@@ -10,6 +10,7 @@ use moneta_kit::{
     store::{Args, Row, Tx},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// What the sealed head is bound to.
 const HEAD: &[u8] = b"compliance/audit-head";
@@ -32,7 +33,7 @@ pub struct Filter {
     pub event_type: String,
     /// The aggregate's key.
     pub subject: String,
-    /// Leave out what compliance itself does (POCA section 333A).
+    /// Leave out what compliance itself does, and who of the house looked (POCA section 333A).
     pub without_surveillance: bool,
     /// Only entries before this sequence; 0 for the newest.
     pub before: u64,
@@ -98,6 +99,57 @@ impl Store {
         Ok(Some(serde_json::from_slice(&opened)?))
     }
 
+    /// The entries of some events, by the events' ids.
+    pub async fn entries_of(&self, events: &[&str]) -> Result<HashMap<String, Entry>> {
+        if events.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut args = Args::new();
+        let places = events.iter().map(|event| {
+            args.push(*event);
+            format!("${}", args.len())
+        });
+        let places = places.collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE event_id IN ({places})");
+        let rows = self.db.fetch_all(&sql, args).await?;
+        let entries = rows.iter().map(read);
+        entries.map(|entry| entry.map(|entry| (entry.event_id.clone(), entry))).collect()
+    }
+
+    /// Entries after a sequence that tell of anything but anchors.
+    pub async fn news_after(&self, sequence: u64) -> Result<u64> {
+        let sql = "SELECT COUNT(*) AS n FROM audit_entries WHERE sequence > $1 \
+                   AND event_type <> 'compliance.audit_anchored.v1'";
+        Ok(self.db.fetch_one(sql, args![sequence]).await?.get("n")?)
+    }
+
+    /// Every anchor, oldest first.
+    pub async fn anchors(&self) -> Result<Vec<Anchor>> {
+        let sql = "SELECT anchor, entries, head, at, previous, digest FROM audit_anchors ORDER BY anchor";
+        let rows = self.db.fetch_all(sql, args![]).await?;
+        let anchor = |row: &Row| {
+            Ok(Anchor {
+                anchor: row.get("anchor")?,
+                entries: row.get("entries")?,
+                head: row.text("head")?,
+                at: row.get("at")?,
+                previous: row.text("previous")?,
+                digest: row.text("digest")?,
+            })
+        };
+        rows.iter().map(anchor).collect()
+    }
+
+    /// Remembers an anchor.
+    pub async fn add_anchor(&self, tx: &mut Tx, anchor: &Anchor) -> Result<()> {
+        tx.execute(
+            "INSERT INTO audit_anchors (anchor, entries, head, at, previous, digest) VALUES ($1, $2, $3, $4, $5, $6)",
+            args![anchor.anchor, anchor.entries, anchor.head, anchor.at, anchor.previous, anchor.digest],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// Entries after a sequence, in order.
     pub async fn entries_after(&self, sequence: u64, limit: u32) -> Result<Vec<Entry>> {
         let sql = format!("SELECT {COLUMNS} FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2");
@@ -118,7 +170,7 @@ impl Store {
             }
         }
         if filter.without_surveillance {
-            sql.push_str(" AND event_type NOT LIKE 'compliance.%'");
+            sql.push_str(" AND event_type NOT LIKE 'compliance.%' AND event_type <> 'kit.staff_read.v1'");
         }
         if filter.before > 0 {
             args.push(&filter.before);

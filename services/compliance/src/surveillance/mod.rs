@@ -11,8 +11,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use moneta_contracts::events::{
-    AlertRaised, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated, PortfolioUpdated, PortfolioValued,
-    TradeExecuted,
+    AlertRaised, DecisionMade, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated, PortfolioUpdated,
+    PortfolioValued, TradeExecuted,
 };
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
@@ -28,6 +28,7 @@ pub const TYPES: &[&str] = &[
     PortfolioValued::TYPE,
     OrderDenied::TYPE,
     OrderRejected::TYPE,
+    DecisionMade::TYPE,
 ];
 
 /// Looks at events and raises alerts.
@@ -84,6 +85,7 @@ impl Watch {
             PortfolioValued::TYPE => self.valued(tx, &event.decode()?).await,
             OrderDenied::TYPE => self.refused(tx, &event.decode::<OrderDenied>()?.order, event.time).await,
             OrderRejected::TYPE => self.refused(tx, &event.decode::<OrderRejected>()?.order, event.time).await,
+            DecisionMade::TYPE => Ok(withheld(&event.decode()?, event.time).into_iter().collect()),
             _ => Ok(Vec::new()),
         }
     }
@@ -126,6 +128,18 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Advice that the rules did not allow is looked at by a person: models that propose what may not be proposed are a fault of
+/// ours (MiFID II article 25, SYSC 6.1.1R). The client is told that there is no recommendation, and not what it was.
+fn withheld(decision: &DecisionMade, at: Timestamp) -> Option<Finding> {
+    (decision.outcome == "withheld").then(|| Finding {
+        rule_id: "advice_withheld",
+        severity: "warning",
+        user: decision.owner_id,
+        message: format!("advice was withheld; the verdicts are in decision {}", decision.decision_id),
+        id: daily("advice_withheld", decision.owner_id, at),
+    })
 }
 
 /// One alert of a rule a user and day.

@@ -4,8 +4,10 @@
 mod neighbours;
 
 use moneta_contracts::{
+    advisor::Mandate,
     common,
     compliance::{CheckAdviceRequest, CheckOrderRequest, CheckResponse, ProposedTrade},
+    doubles::MandateDouble,
     market_data::{Instrument, market_data_server::MarketDataServer},
     portfolio::{Holding, PortfolioView, portfolio_server::PortfolioServer},
     user::{Account, Answers, Preferences, Questionnaire, user_server::UserServer},
@@ -36,9 +38,15 @@ pub struct Scene {
 impl Scene {
     pub async fn start() -> Self {
         let world = Shared(Arc::new(Mutex::new(world())));
+        let known = world.clone();
+        let mandates = MandateDouble::new(move |_| {
+            let autonomy = known.0.lock().unwrap().autonomy.to_owned();
+            Ok(Mandate { autonomy, ..Default::default() })
+        });
         let stage = Stage::builder(&[moneta_compliance::SERVICE])
             .fake("user", Routes::new(UserServer::new(world.clone())))
             .fake("portfolio", Routes::new(PortfolioServer::new(world.clone())))
+            .fake("advisor", Routes::new(mandates))
             .fake("market-data", Routes::new(MarketDataServer::new(world.clone())))
             .start()
             .await;
@@ -65,12 +73,8 @@ fn world() -> World {
     let now: Timestamp = "2020-01-02T08:00:00Z".parse().unwrap();
     let money = |units: i64| Some(common::Money { minor_units: units * 100, currency: "USD".to_owned() });
     World {
-        account: Some(Account {
-            user_id: client().to_string(),
-            status: "active".to_owned(),
-            autonomy: "discretionary".to_owned(),
-            ..Default::default()
-        }),
+        account: Some(Account { user_id: client().to_string(), status: "active".to_owned(), ..Default::default() }),
+        autonomy: "discretionary",
         questionnaire: Some(Questionnaire {
             user_id: client().to_string(),
             version: 1,

@@ -10,6 +10,8 @@ use tonic::{Request, Response, Status};
 /// What the neighbours know.
 #[derive(Clone)]
 pub struct World {
+    /// As the mandate says.
+    pub autonomy: &'static str,
     pub account: Option<user::Account>,
     pub questionnaire: Option<user::Questionnaire>,
     pub preferences: user::Preferences,

@@ -15,6 +15,13 @@ use moneta_contracts::{advisor, common, market_data, notification, portfolio, tr
 /// Most items of a list on the dashboard.
 const MOST: u32 = 100;
 
+/// What a part costs that a service is asked for, where a plain field costs 1. A query is refused above
+/// `gateway.graphql_complexity`, so one request cannot become hundreds of calls by asking for one part under many names.
+const CALL: usize = 20;
+
+/// What it costs to open a dashboard: two calls, before any part of it is asked for.
+pub(super) const OPEN: usize = 2 * CALL;
+
 /// A person's first screen.
 pub(crate) struct Dashboard {
     app: App,
@@ -60,6 +67,7 @@ impl Dashboard {
 #[Object]
 impl Dashboard {
     /// The caller's account.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn user(&self) -> async_graphql::Result<Account> {
         Ok(account(&self.app, &self.caller).await?)
     }
@@ -80,6 +88,7 @@ impl Dashboard {
     }
 
     /// Performance of the portfolio, since its beginning unless a period is given.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn performance(
         &self,
         from: Option<String>,
@@ -90,12 +99,14 @@ impl Dashboard {
     }
 
     /// How far the portfolio is from its target.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn drift(&self) -> async_graphql::Result<Option<Drift>> {
         let Some(portfolio_id) = self.portfolio_id()? else { return Ok(None) };
         Ok(Some(drift(&self.app, &self.caller, portfolio_id).await?))
     }
 
     /// Recommendations for the portfolio, newest first.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn recommendations(
         &self,
         first: Option<u32>,
@@ -113,6 +124,7 @@ impl Dashboard {
     }
 
     /// Orders of the portfolio, newest first.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn orders(&self, first: Option<u32>, status: Option<String>) -> async_graphql::Result<Vec<Order>> {
         let Some(portfolio_id) = self.portfolio_id()? else { return Ok(Vec::new()) };
         let request =
@@ -121,6 +133,7 @@ impl Dashboard {
     }
 
     /// The inbox, newest first.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn notifications(
         &self,
         first: Option<u32>,
@@ -135,17 +148,20 @@ impl Dashboard {
     }
 
     /// What the agent may do by itself.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn mandate(&self) -> async_graphql::Result<Option<Mandate>> {
         let Some(portfolio_id) = self.portfolio_id()? else { return Ok(None) };
         Ok(Some(mandate(&self.app, &self.caller, portfolio_id).await?))
     }
 
     /// The state of the market.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn market(&self) -> async_graphql::Result<MarketState> {
         Ok(market(&self.app, &self.caller).await?)
     }
 
     /// The state of the replay.
+    #[graphql(complexity = "CALL + child_complexity")]
     async fn replay(&self) -> async_graphql::Result<ReplayStatus> {
         Ok(replay(&self.app).await?)
     }

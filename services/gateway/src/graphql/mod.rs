@@ -2,6 +2,7 @@
 //! more here than there.
 mod dashboard;
 mod scan;
+mod turns;
 
 use crate::{
     App, Config, Error, Result,
@@ -11,10 +12,12 @@ use crate::{
 use async_graphql::{EmptyMutation, EmptySubscription, ErrorExtensionValues, Object, ServerError, Variables};
 use async_graphql_axum::GraphQLResponse;
 use axum::extract::State;
-use dashboard::Dashboard;
+use dashboard::{Dashboard, OPEN};
 use moneta_kit::problem::{Kind, Problem};
 use serde_json::Value;
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::Handle;
+use turns::Turn;
+pub(crate) use turns::Turns;
 use utoipa::ToSchema;
 
 /// The schema.
@@ -41,6 +44,7 @@ pub(crate) struct Query;
 impl Query {
     /// Everything that a person's first screen shows. Each part is asked for only when it is selected, and a part whose
     /// service does not answer is null with an error of its own.
+    #[graphql(complexity = "OPEN + child_complexity")]
     async fn dashboard(
         &self,
         context: &async_graphql::Context<'_>,
@@ -79,8 +83,8 @@ impl Read for Request {
     }
 }
 
-/// Queries that are worked at once. Parsing and validation hold a thread, and a thread is not what a client may hoard.
-static TURNS: Semaphore = Semaphore::const_new(16);
+/// Most errors of one answer: a document can have as many as it has words.
+const MOST_ERRORS: usize = 50;
 
 /// Answers a query.
 #[utoipa::path(post, path = "/graphql", tag = "graphql", request_body = Request,
@@ -98,23 +102,26 @@ pub(crate) async fn serve(
     if let Some(variables) = body.variables {
         request = request.variables(Variables::from_json(variables));
     }
-    let request = request.data(Asker { app: app.clone(), caller });
-    let mut response = tokio::time::timeout(app.work_deadline(), execute(app.clone(), request))
+    let work = async {
+        let turn = app.turns().take(caller.user).await?;
+        execute(app.clone(), request.data(Asker { app: app.clone(), caller }), turn).await
+    };
+    let mut response = tokio::time::timeout(app.work_deadline(), work)
         .await
         .map_err(|_| Problem::new(Kind::DeadlineExceeded, "deadline_exceeded", "the query took too long"))??;
+    response.errors.truncate(MOST_ERRORS);
     response.errors.iter_mut().for_each(code);
     Ok(response.into())
 }
 
 /// Parses, validates and resolves away from the threads that serve connections: whatever a query costs, they go on.
-async fn execute(app: App, request: async_graphql::Request) -> Result<async_graphql::Response, Problem> {
-    let turn = TURNS.acquire().await.map_err(Problem::internal)?;
+async fn execute(app: App, request: async_graphql::Request, turn: Turn) -> Result<async_graphql::Response> {
     let runtime = Handle::current();
     let worked = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         runtime.block_on(app.schema().execute(request))
     });
-    worked.await.map_err(Problem::internal)
+    Ok(worked.await.map_err(Problem::internal)?)
 }
 
 /// Every error has the stable code that REST would have, and says no more than REST would say.

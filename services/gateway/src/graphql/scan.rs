@@ -19,6 +19,8 @@ const DEFINITIONS: usize = 32;
 const DIRECTIVES: usize = 64;
 /// Tokens of a document when every fragment is written out where it is spread.
 const EXPANDED: u64 = 6_000;
+/// Looks at the schema in one document. Each costs as much as the schema is large, whatever is asked of it.
+const INTROSPECTIONS: usize = 2;
 /// Bytes of one name, number or text.
 const TOKEN_BYTES: usize = 2_048;
 
@@ -152,6 +154,7 @@ fn text_length(rest: &str) -> usize {
 struct Outline<'a> {
     nesting: usize,
     directives: usize,
+    introspections: usize,
     definitions: Vec<Definition<'a>>,
     /// The token before, where it matters.
     after: After,
@@ -227,12 +230,26 @@ impl<'a> Outline<'a> {
                         self.after = After::Fragment;
                     }
                 }
+                (_, "__schema" | "__type") => self.introspect()?,
                 _ => {}
             },
             Token::Other => {}
         }
         if let Some(definition) = self.definitions.last_mut() {
             definition.tokens += 1;
+        }
+        Ok(())
+    }
+
+    /// A fragment may be spread often, so it may not look at the schema itself.
+    fn introspect(&mut self) -> Result<(), Problem> {
+        self.introspections += 1;
+        let in_fragment = self.definitions.last().is_some_and(|definition| definition.fragment.is_some());
+        if in_fragment || self.introspections > INTROSPECTIONS {
+            return Err(refused(
+                "__schema and __type",
+                format!("__schema and __type at most {INTROSPECTIONS} times, and not in a fragment"),
+            ));
         }
         Ok(())
     }
@@ -351,6 +368,15 @@ mod tests {
         assert!(why(&"query{x}".repeat(100)).contains("operations"));
         assert!(why(&format!("{{ x(a: \"{}\") }}", "a".repeat(5_000))).contains("text of"));
         assert!(why(&format!("{{ x(a: {}) }}", "9".repeat(5_000))).contains("number"));
+    }
+
+    #[test]
+    fn the_schema_is_looked_at_seldom_and_not_in_fragments() {
+        let looks = |times: usize| format!("{{ {} }}", "a: __schema { types { name } } ".repeat(times));
+        assert!(check(&looks(2)).is_ok());
+        assert!(why(&looks(3)).contains("__schema"));
+        assert!(why("{ ...F } fragment F on Query { __type(name: \"Query\") { name } }").contains("__type"));
+        assert!(check("{ dashboard { __typename } } fragment F on Dashboard { __typename }").is_ok());
     }
 
     #[test]

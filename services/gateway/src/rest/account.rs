@@ -10,16 +10,19 @@ use crate::{
 use ::http::{HeaderValue, StatusCode, header};
 use axum::{
     Json,
-    extract::State,
+    extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use moneta_contracts::user as pb;
+use moneta_kit::identity::Role;
 use std::collections::BTreeMap;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(me, update, erase))
+        .routes(routes!(change_password))
+        .routes(routes!(set_vulnerable))
         .routes(routes!(export))
         .routes(routes!(preferences, set_preferences))
         .routes(routes!(questionnaire, submit))
@@ -30,8 +33,24 @@ body! {
     Profile {
         display_name: Option<String>,
         time_zone: Option<String>,
-        /// advise, approve or discretionary
-        autonomy: Option<String>,
+    }
+}
+
+body! {
+    /// The password that holds, and the one that shall.
+    PasswordChange {
+        current_password: String,
+        /// 12 characters or more, or fewer that are hard to guess.
+        new_password: String,
+    }
+}
+
+body! {
+    /// That a client needs particular care, or no longer does.
+    Vulnerability {
+        vulnerable: bool,
+        /// Why: 1 to 500 characters, kept sealed with the client's account.
+        reason: String,
     }
 }
 
@@ -113,10 +132,38 @@ async fn update(State(app): State<App>, caller: Caller, Body(body): Body<Profile
         user_id: caller.user.to_string(),
         display_name: body.display_name,
         time_zone: body.time_zone,
-        autonomy: body.autonomy,
-        vulnerable: None,
+        autonomy: None,
     };
     let account = app.directory().user().update_profile(caller.call.request(request)).await?.into_inner();
+    Ok(Json(Account::show(account)))
+}
+
+/// Changes the caller's password. Every session ends, and the answer is a new one.
+#[utoipa::path(put, path = "/me/password", tag = "account", request_body = PasswordChange,
+    responses((status = 200, body = view::Session)))]
+async fn change_password(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<PasswordChange>,
+) -> Result<Json<view::Session>> {
+    let request =
+        pb::ChangePasswordRequest { current_password: body.current_password, new_password: body.new_password };
+    let session = app.directory().accounts().change_password(caller.call.once().request(request)).await?;
+    Ok(Json(view::Session::show(session.into_inner())))
+}
+
+/// Notes that a client needs particular care (PRIN 2A), or no longer does; for advisers and compliance.
+#[utoipa::path(put, path = "/users/{id}/vulnerability", tag = "account", request_body = Vulnerability,
+    params(("id" = String, Path)), responses((status = 200, body = Account)))]
+async fn set_vulnerable(
+    State(app): State<App>,
+    caller: Caller,
+    Path(user_id): Path<String>,
+    Body(body): Body<Vulnerability>,
+) -> Result<Json<Account>> {
+    caller.require(&[Role::Adviser, Role::Compliance])?;
+    let request = pb::SetVulnerableRequest { user_id, vulnerable: body.vulnerable, reason: body.reason };
+    let account = app.directory().accounts().set_vulnerable(caller.call.request(request)).await?.into_inner();
     Ok(Json(Account::show(account)))
 }
 
@@ -137,13 +184,10 @@ async fn erase(
     Ok(Json(Erasure::show(erased)))
 }
 
-/// Everything that is kept about the caller, as a file.
+/// Everything that any service keeps about the caller, as a file.
 #[utoipa::path(get, path = "/me/export", tag = "account", responses((status = 200, body = Object)))]
 async fn export(State(app): State<App>, caller: Caller) -> Result<Response> {
-    let request = pb::ExportDataRequest { user_id: caller.user.to_string() };
-    let data = app.directory().user().export_data(caller.call.request(request)).await?.into_inner();
-    let mut response = data.json.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Json(super::export::everything(&app, &caller).await?).into_response();
     let disposition = HeaderValue::from_static(r#"attachment; filename="moneta-export.json""#);
     response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)
@@ -157,7 +201,8 @@ async fn preferences(State(app): State<App>, caller: Caller) -> Result<Json<BTre
     Ok(Json(preferences.values.into_iter().collect()))
 }
 
-/// Changes preferences: language, theme, digest, esg_exclusions.
+/// Changes preferences: exclusions (symbols that are not bought for the user), and the consents algorithm_disclosure,
+/// privacy_notice and terms_of_service (accepted or withdrawn).
 #[utoipa::path(put, path = "/preferences", tag = "account", request_body = BTreeMap<String, String>,
     responses((status = 200, body = BTreeMap<String, String>)))]
 async fn set_preferences(

@@ -110,12 +110,15 @@ body! {
         max_weight: Option<String>,
         /// The version that was read; the change is refused when another came first. Left out: the current one.
         expected_version: Option<u32>,
+        /// The owner's password: needed to raise the autonomy, and for nothing else.
+        password: Option<String>,
     }
 }
 
 impl MandateInput {
     fn apply(self, mut mandate: pb::Mandate) -> pb::SetMandateRequest {
         let expected_version = self.expected_version.unwrap_or(mandate.version);
+        let password = self.password.unwrap_or_default();
         set(&mut mandate.autonomy, self.autonomy);
         set(&mut mandate.universe, self.universe);
         set(&mut mandate.max_turnover, self.max_turnover);
@@ -124,7 +127,7 @@ impl MandateInput {
         set(&mut mandate.paused, self.paused);
         set(&mut mandate.pause_reason, self.pause_reason);
         set(&mut mandate.max_weight, self.max_weight);
-        pb::SetMandateRequest { mandate: Some(mandate), expected_version }
+        pb::SetMandateRequest { mandate: Some(mandate), expected_version, password }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Signing up, in and out.
 use crate::{
     App, Result,
-    auth::{Caller, Stranger},
+    auth::{Caller, DEVICE_COOKIE, Door, Stranger},
     body::{Body, body},
     view::{Account, Session, Show as _},
 };
-use ::http::StatusCode;
-use axum::{Json, extract::State};
+use ::http::{HeaderValue, StatusCode, header};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use moneta_contracts::user::{LoginRequest, LogoutRequest, RefreshRequest, RegisterRequest};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,7 +26,7 @@ body! {
     /// A new account.
     Registration {
         email: String,
-        /// 10 characters or more.
+        /// 12 characters or more, or at least 8 that are hard to guess; not made of common words and sequences alone.
         password: String,
         display_name: Option<String>,
         /// ISO 4217 code; left out: USD.
@@ -74,11 +78,31 @@ fn local_part(email: &str) -> String {
 async fn login(
     State(app): State<App>,
     Stranger(call): Stranger,
+    Door { address, device }: Door,
     Body(body): Body<Credentials>,
-) -> Result<Json<Session>> {
-    let request = LoginRequest { email: body.email, password: body.password };
+) -> Result<Response> {
+    let request =
+        LoginRequest { email: body.email, password: body.password, client_address: address, device_token: device };
+    // As the gateway itself, because it vouches for the address.
+    let call = app.platform().because(call.cause());
     let session = app.directory().user().login(call.request(request)).await?.into_inner();
-    Ok(Json(Session::show(session)))
+    let cookie = device_cookie(&session.device_token);
+    let mut response = Json(Session::show(session)).into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// The cookie by which a device is known when it signs in again: failed attempts of others do not slow it then. It opens
+/// nothing by itself, goes to no other path, and no script reads it.
+fn device_cookie(token: &str) -> Option<HeaderValue> {
+    if token.is_empty() {
+        return None;
+    }
+    let path = "/api/v1/auth/login";
+    let text = format!("{DEVICE_COOKIE}={token}; Path={path}; Max-Age=31536000; HttpOnly; SameSite=Strict");
+    HeaderValue::from_str(&text).ok()
 }
 
 /// Exchanges a refresh token for a new session; each is good once, and using one twice ends every session that came of it.

@@ -3,6 +3,7 @@ mod account;
 mod advice;
 mod auth;
 mod conversations;
+mod export;
 mod market;
 mod notifications;
 mod orders;

@@ -4,7 +4,7 @@ use crate::{
     auth::Caller,
     body::{Body, body},
     query::{Params, page, params},
-    view::{Alert, AuditCheck, AuditEntry, KillSwitch, Page, RulePack, Show as _},
+    view::{Alert, AuditCheck, AuditEntry, Hold, KillSwitch, Page, RulePack, Show as _},
 };
 use axum::{
     Json,
@@ -24,6 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(alerts))
         .routes(routes!(resolve))
         .routes(routes!(rules))
+        .routes(routes!(holds, place_hold))
+        .routes(routes!(release_hold))
         .routes(routes!(kill_switch, set_kill_switch))
 }
 
@@ -59,6 +61,44 @@ body! {
     /// How an alert was dealt with.
     Resolution {
         resolution: String,
+    }
+}
+
+params! {
+    /// Which holds.
+    HoldFilter {
+        /// On whom.
+        user_id: Option<String>,
+        /// active or released
+        status: Option<String>,
+        /// Most items on the page, 1 to 500.
+        limit: Option<u32>,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    }
+}
+
+body! {
+    /// What of a client's is to be stopped.
+    HoldInput {
+        user_id: String,
+        /// Left out: every portfolio of his.
+        portfolio_id: Option<String>,
+        /// money_out, money_in, orders, advice, erasure
+        covers: Vec<String>,
+        /// standard; critical: another person than the placer releases it.
+        severity: String,
+        /// For staff alone.
+        reason: String,
+        /// What the client is told: contact_us (when left out), documents_needed, at_your_request or trading_paused.
+        client_text: Option<String>,
+    }
+}
+
+body! {
+    /// Why a hold is released; for staff alone.
+    HoldRelease {
+        reason: String,
     }
 }
 
@@ -137,6 +177,51 @@ async fn resolve(
 async fn rules(State(app): State<App>, caller: Caller) -> Result<Json<RulePack>> {
     let request = caller.call.request(pb::ListRulesRequest {});
     Ok(Json(RulePack::show(app.directory().compliance().list_rules(request).await?.into_inner())))
+}
+
+/// Holds on clients, newest first: for compliance and admin.
+#[utoipa::path(get, path = "/compliance/holds", tag = "oversight", params(HoldFilter),
+    responses((status = 200, body = Page<Hold>)))]
+async fn holds(State(app): State<App>, caller: Caller, Params(filter): Params<HoldFilter>) -> Result<Json<Page<Hold>>> {
+    caller.require(SUPERVISORS)?;
+    let request = pb::ListHoldsRequest {
+        user_id: filter.user_id.unwrap_or_default(),
+        status: filter.status.unwrap_or_default(),
+        page: page(filter.limit, filter.cursor)?,
+    };
+    let found = app.directory().compliance().list_holds(caller.call.request(request)).await?.into_inner();
+    Ok(Json(Page::of(found.holds, found.next_cursor)))
+}
+
+/// Stops a client's money, orders, advice or erasure: for compliance and admin.
+#[utoipa::path(post, path = "/compliance/holds", tag = "oversight", request_body = HoldInput,
+    responses((status = 200, body = Hold)))]
+async fn place_hold(State(app): State<App>, caller: Caller, Body(body): Body<HoldInput>) -> Result<Json<Hold>> {
+    caller.require(SUPERVISORS)?;
+    let request = pb::PlaceHoldRequest {
+        user_id: body.user_id,
+        portfolio_id: body.portfolio_id.unwrap_or_default(),
+        covers: body.covers,
+        severity: body.severity,
+        reason: body.reason,
+        client_text: body.client_text.unwrap_or_default(),
+        reference: String::new(),
+    };
+    Ok(Json(Hold::show(app.directory().compliance().place_hold(caller.call.request(request)).await?.into_inner())))
+}
+
+/// Releases a hold; a critical one by another person than the placer.
+#[utoipa::path(post, path = "/compliance/holds/{id}/release", tag = "oversight", params(("id" = String, Path)),
+    request_body = HoldRelease, responses((status = 200, body = Hold)))]
+async fn release_hold(
+    State(app): State<App>,
+    caller: Caller,
+    Path(hold_id): Path<String>,
+    Body(body): Body<HoldRelease>,
+) -> Result<Json<Hold>> {
+    caller.require(SUPERVISORS)?;
+    let request = caller.call.request(pb::ReleaseHoldRequest { hold_id, reason: body.reason });
+    Ok(Json(Hold::show(app.directory().compliance().release_hold(request).await?.into_inner())))
 }
 
 /// What is stopped.

@@ -19,8 +19,6 @@ view! {
         created_at [created_micros]: Option<Time>,
         /// Needs particular care (PRIN 2A): changes wording and gates.
         vulnerable: bool,
-        /// How the agent may act: advise, approve or discretionary.
-        autonomy: String,
         time_zone: String,
     }
 }
@@ -33,6 +31,8 @@ view! {
         /// Seconds for which the access token is good.
         expires_in: i64,
         user_id: String,
+        /// The password was given out by somebody else: this session can do nothing but change it (PUT /me/password).
+        password_change_only: bool,
     }
 }
 

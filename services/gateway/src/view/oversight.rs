@@ -63,6 +63,35 @@ view! {
         status: String,
         raised_at [raised_micros]: Option<Time>,
         resolution: Option<String>,
+        resolved_by: Option<String>,
+        resolved_at [resolved_micros]: Option<Time>,
+    }
+}
+
+view! {
+    /// Something of a client's that compliance has stopped; for compliance and admin.
+    Hold of pb::Hold {
+        hold_id: String,
+        user_id: String,
+        /// Left out: every portfolio of his.
+        portfolio_id: Option<String>,
+        /// money_out, money_in, orders, advice, erasure
+        covers: Vec<String>,
+        /// standard or critical
+        severity: String,
+        /// Internal.
+        reason: String,
+        /// What the client is told: contact_us, documents_needed, at_your_request or trading_paused.
+        client_text: String,
+        /// active or released
+        status: String,
+        placed_by: String,
+        placed_at [placed_micros]: Option<Time>,
+        released_by: Option<String>,
+        released_at [released_micros]: Option<Time>,
+        /// Internal.
+        release_reason: Option<String>,
+        reference: Option<String>,
     }
 }
 

@@ -62,6 +62,7 @@ fn user_double(tokens: &Arc<OnceLock<Tokens>>) -> Double {
             refresh_token: "refresh".to_owned(),
             expires_in: i64::try_from(seconds).unwrap(),
             user_id: anna().to_string(),
+            ..Default::default()
         })
     };
     Double::default()

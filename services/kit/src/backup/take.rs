@@ -38,7 +38,10 @@ pub async fn take(folder: &Path, repository: &Path, secret: Secret, with_keys: b
     let root = repository.to_path_buf();
     let repository = blocking(move || Repository::open_or_make(&root, &secret)).await?;
     let at = |source| Error::Io { path: folder.to_path_buf(), source };
-    let copies = tempfile::Builder::new().prefix(".backup-").tempdir_in(folder).map_err(at)?;
+    // One at a time, so that what one that was killed has left can be taken away: it is not encrypted.
+    let _claim = data_dir::claim(folder, "backup")?;
+    remove_remains(folder).map_err(at)?;
+    let copies = tempfile::Builder::new().prefix(COPIES).tempdir_in(folder).map_err(at)?;
     // Nobody begins a generation meanwhile, so the manifest is that of the stores.
     let (manifest, manifest_bytes, stores, taken_at) = {
         let held = data_dir::hold_manifest(folder).await?;
@@ -104,6 +107,19 @@ pub async fn take(folder: &Path, repository: &Path, secret: Secret, with_keys: b
     .await
 }
 
+/// Folders of copies that wait to be encrypted.
+const COPIES: &str = ".backup-";
+
+fn remove_remains(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(COPIES) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Work that waits for the disk and the processor, beside the runtime's own threads.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
@@ -133,10 +149,11 @@ fn others(folder: &Path, stores: &[StoreFile], with_keys: bool) -> Result<Vec<Pa
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             let kind = entry.file_type().map_err(failed)?;
             let top = at == *folder;
+            // Users' keys are wrapped: without the platform's own key they open nothing, and with it nothing opens without
+            // them.
+            let secret = at == folder.join("keys") && name != "users";
             // What begins with a dot is on its way to its name, or of the moment.
-            let skipped = name.starts_with('.')
-                || (top && LEFT_OUT.contains(&name.as_str()))
-                || (top && name == "keys" && !with_keys);
+            let skipped = name.starts_with('.') || (top && LEFT_OUT.contains(&name.as_str())) || (secret && !with_keys);
             if skipped {
                 continue;
             }

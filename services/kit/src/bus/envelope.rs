@@ -27,7 +27,7 @@ pub struct Envelope {
     pub datacontenttype: String,
     /// What brought it about: another event, or a request.
     pub cause: Cause,
-    /// The user or service that acted; empty when nobody but the platform did.
+    /// Who acted: a user's id, `service:NAME`, `service:NAME for USER`, or the name that a command was given.
     #[serde(default)]
     pub actor: String,
     /// The event itself.

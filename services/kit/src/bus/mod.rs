@@ -77,6 +77,15 @@ pub trait EventBus: Send + Sync + std::fmt::Debug {
     /// Events after a position in the order of publication, for `events tail` and audits.
     async fn read(&self, after: u64, limit: u32) -> Result<Vec<Published>>;
 
+    /// How far a group has surely come, as it would be known after a crash: for audits.
+    async fn place(&self, group: &str) -> Result<Place>;
+
+    /// Events of one type after a position, in the order of publication. Beside the groups: nothing waits for it.
+    async fn read_type_after(&self, event_type: &'static str, after: u64, limit: u32) -> Result<Vec<Published>>;
+
+    /// Events of one type before a position, newest first.
+    async fn read_type_before(&self, event_type: &'static str, before: u64, limit: u32) -> Result<Vec<Published>>;
+
     /// The latest time that any published event carries.
     async fn latest_time(&self) -> Result<Option<Timestamp>>;
 
@@ -102,6 +111,15 @@ pub struct Published {
     pub sequence: u64,
     /// The event.
     pub envelope: Envelope,
+}
+
+/// How far a group has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Every event up to this one was handled, but for those that are `undone`.
+    pub done: u64,
+    /// Events that failed and wait, or are dead letters.
+    pub undone: std::collections::BTreeSet<u64>,
 }
 
 /// What is still undone.

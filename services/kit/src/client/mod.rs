@@ -1,8 +1,10 @@
 //! Clients of the services: a directory that knows where each is, and the call that says who asks, why and how long.
 mod breaker;
+mod holds;
 mod transport;
 
 pub use breaker::{Breaker, BreakerConfig};
+pub use holds::not_held;
 pub use transport::Transport;
 
 use crate::{
@@ -10,10 +12,13 @@ use crate::{
     service::ServiceContext,
 };
 use moneta_contracts::{
-    advisor::advisor_client::AdvisorClient, compliance::compliance_client::ComplianceClient,
-    market_data::market_data_client::MarketDataClient, notification::notification_client::NotificationClient,
-    portfolio::portfolio_client::PortfolioClient, trading::trading_client::TradingClient,
-    user::user_client::UserClient,
+    advisor::advisor_client::AdvisorClient,
+    compliance::compliance_client::ComplianceClient,
+    market_data::market_data_client::MarketDataClient,
+    notification::notification_client::NotificationClient,
+    portfolio::portfolio_client::PortfolioClient,
+    trading::trading_client::TradingClient,
+    user::{accounts_client::AccountsClient, user_client::UserClient},
 };
 use moneta_types::{Cause, UserId};
 use serde::{Deserialize, Serialize};
@@ -113,6 +118,7 @@ impl Directory {
     clients! {
         market_data MarketDataClient "market-data";
         user UserClient "user";
+        accounts AccountsClient "user";
         portfolio PortfolioClient "portfolio";
         trading TradingClient "trading";
         compliance ComplianceClient "compliance";

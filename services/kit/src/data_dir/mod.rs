@@ -159,16 +159,20 @@ pub async fn check(folder: &Path, entry: Entry, global: &Global) -> Result<()> {
     if let Some((missing, _)) = parts.iter().find(|(store, _)| !store.path.is_file()) {
         return Err(Error::Missing { path: missing.path.clone() });
     }
-    // The outboxes and the log prove each other's age, but not where a loss of power may have taken the end of either.
-    let log = match global.durability() {
-        Durability::Full => Some(facts::log(folder).await?),
-        Durability::Process => None,
-    };
+    let before = facts::log(folder).await?;
+    let mut stores = Vec::with_capacity(parts.len());
     for (store, part) in &parts {
         let found = facts::read(store).await?;
         compare(store, &found, &manifest, part)?;
-        if let Some(log) = &log {
-            compare_with_log(store, &found, log)?;
+        stores.push((store, found));
+    }
+    // The outboxes and the log prove each other's age, but not where a loss of power may have taken the end of either.
+    if global.durability() == Durability::Full {
+        // Another process may go on publishing meanwhile: what was on the log before is known to the outboxes by now, and
+        // what they had removed is on the log by now.
+        let after = facts::log(folder).await?;
+        for (store, found) in &stores {
+            compare_with_log(store, found, &before, &after)?;
         }
     }
     Ok(())
@@ -220,18 +224,21 @@ fn compare(store: &StoreFile, found: &Facts, manifest: &Manifest, part: &Part) -
 }
 
 /// What is on the log came from an outbox, which knows of it; and what an outbox has removed is on the log.
-fn compare_with_log(store: &StoreFile, found: &Facts, log: &Log) -> Result<()> {
-    let Some(published) = log.published(&store.service) else { return Ok(()) };
-    if found.outbox < published {
+fn compare_with_log(store: &StoreFile, found: &Facts, before: &Log, after: &Log) -> Result<()> {
+    if let Some(published) = before.published(&store.service)
+        && found.outbox < published
+    {
         let reason =
             format!("the event log has {published} events of its outbox, of which it knows the first {}", found.outbox);
         return Err(Error::Older { path: store.path.clone(), reason });
     }
-    if found.swept > published {
+    if let Some(published) = after.published(&store.service)
+        && found.swept > published
+    {
         let (service, swept) = (&store.service, found.swept);
         let reason =
             format!("{service} has published {swept} events of its outbox, and the log has {published} of them");
-        return Err(Error::Older { path: log.path().to_path_buf(), reason });
+        return Err(Error::Older { path: after.path().to_path_buf(), reason });
     }
     Ok(())
 }

@@ -1,13 +1,21 @@
 //! Who calls: roles, identities, the tokens that prove them, and the layer that checks them at every service.
+mod acting;
 mod eddsa;
+mod ended;
 mod guard;
+mod reads;
 mod tokens;
+mod watch;
 
+pub(crate) use acting::{Acting, Shown, actor};
+pub use ended::LONGEST_ACCESS_SECONDS;
 pub(crate) use guard::{Guard, guarded};
-pub use tokens::Tokens;
+pub(crate) use reads::Reads;
+pub use tokens::{Access, Tokens};
+pub(crate) use watch::{fill, watch};
 
 use crate::{entropy, problem::Problem};
-use moneta_types::{Cause, UserId};
+use moneta_types::{Cause, SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -71,6 +79,17 @@ pub enum Subject {
     Service(String),
 }
 
+/// The session of a person's token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// Which login it came of.
+    pub id: SessionId,
+    /// Counts how often all of the person's sessions were ended before it began.
+    pub generation: u32,
+    /// The person signed in with a password that somebody else gave out, and may do nothing but change it.
+    pub password_change_only: bool,
+}
+
 /// A caller whose token was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -82,22 +101,41 @@ pub struct Identity {
     pub roles: Vec<Role>,
     /// The user for whom a service acts.
     pub on_behalf_of: Option<UserId>,
+    /// The person's session; none for a service.
+    pub session: Option<Session>,
 }
 
 impl Identity {
     /// A person with roles.
     pub fn user(user: UserId, roles: &[Role]) -> Self {
-        Self { subject: user.to_string(), kind: Subject::User(user), roles: roles.to_vec(), on_behalf_of: None }
+        Self {
+            subject: user.to_string(),
+            kind: Subject::User(user),
+            roles: roles.to_vec(),
+            on_behalf_of: None,
+            session: None,
+        }
     }
 
     /// A service, for a user or for the platform.
     pub fn service(name: &str, on_behalf_of: Option<UserId>) -> Self {
-        Self { subject: name.to_owned(), kind: Subject::Service(name.to_owned()), roles: Vec::new(), on_behalf_of }
+        Self {
+            subject: name.to_owned(),
+            kind: Subject::Service(name.to_owned()),
+            roles: Vec::new(),
+            on_behalf_of,
+            session: None,
+        }
     }
 
     /// Whether a service calls.
     pub const fn is_service(&self) -> bool {
         matches!(self.kind, Subject::Service(_))
+    }
+
+    /// Whether the person must change his password before he may do anything else.
+    pub fn must_change_password(&self) -> bool {
+        self.session.is_some_and(|session| session.password_change_only)
     }
 
     /// Whether the person has a role.
@@ -119,9 +157,16 @@ impl Identity {
     }
 
     /// Ok when the caller is the owner, staff who may see clients, or a service that acts for the platform or the owner;
-    /// otherwise the thing does not exist for the caller.
+    /// otherwise the thing does not exist for the caller. What staff see becomes an entry of the audit log.
     pub fn may_see(&self, owner: UserId, what: &str, id: impl fmt::Display) -> Result<(), Problem> {
-        if self.is_staff() || self.acts_for(owner) { Ok(()) } else { Err(Problem::not_found(what, id)) }
+        if self.acts_for(owner) {
+            Ok(())
+        } else if self.is_staff() {
+            self.sees_client(owner);
+            Ok(())
+        } else {
+            Err(Problem::not_found(what, id))
+        }
     }
 
     /// Ok when the caller is the owner himself, or a service that acts for the platform or the owner. Staff who may see

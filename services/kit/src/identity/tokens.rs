@@ -1,15 +1,22 @@
 //! Tokens: EdDSA-signed JWTs (RFC 7519, RFC 8037) for people and for services.
-use super::{Identity, Role, Subject, eddsa};
+use super::{
+    Identity, Role, Session, Subject, eddsa,
+    ended::{Ended, LONGEST_ACCESS_SECONDS, seconds},
+};
 use crate::{entropy, keys::Error, lock, problem::Problem, secret_file};
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use moneta_types::{UserId, WallClock};
+use moneta_contracts::events::SessionEnded;
+use moneta_types::{SessionId, UserId, WallClock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,10 +25,17 @@ const SERVICE_TTL: Duration = Duration::from_secs(600);
 /// Entries kept of tokens that were checked or made; beyond it everything is forgotten and checked again.
 const CACHED: usize = 10_000;
 const ISSUER: &str = "moneta";
+/// For whom a token is meant (RFC 7519 section 4.1.3): what the user service gives to people, and what services show each
+/// other. Neither is taken in the place of the other.
+const PEOPLE: &str = "moneta:people";
+const SERVICES: &str = "moneta:services";
+/// How long a process may go without hearing of ended sessions, seconds, before it takes no person's token.
+const DEAF_AFTER: i64 = 30;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
+    aud: String,
     sub: String,
     /// "user" or "service".
     kind: String,
@@ -29,9 +43,28 @@ struct Claims {
     roles: Vec<Role>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     obo: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    /// The account's generation of tokens.
+    #[serde(default, rename = "gen")]
+    generation: u32,
+    /// Good for nothing but a change of the password.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pwd: bool,
     iat: i64,
     exp: i64,
     jti: uuid::Uuid,
+}
+
+/// What a person's access token says.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The person.
+    pub user: UserId,
+    /// What he may do.
+    pub roles: Vec<Role>,
+    /// His session.
+    pub session: Session,
 }
 
 /// Makes and checks tokens. Sessions live in real time, also in a replay.
@@ -47,6 +80,10 @@ struct Inner {
     wall: Arc<dyn WallClock>,
     /// Checked tokens by their digest, with their expiry: a signature is checked once.
     checked: Mutex<HashMap<[u8; 32], (Identity, i64)>>,
+    /// Sessions whose tokens are no longer good.
+    ended: Mutex<Ended>,
+    /// The second at which this process last heard of ended sessions; 0 where nobody listens.
+    heard: AtomicI64,
     /// The services' own tokens, with the second at which to make the next.
     own: Mutex<ServiceTokens>,
 }
@@ -77,22 +114,62 @@ impl Tokens {
         validation.set_issuer(&[ISSUER]);
         // Expiry is checked below against the injected clock.
         validation.validate_exp = false;
-        validation.validate_aud = false;
+        validation.set_audience(&[PEOPLE, SERVICES]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         Ok(Self(Arc::new(Inner {
             signing: EncodingKey::from_ed_der(der.as_bytes()),
             verifying: DecodingKey::from_ed_der(key.verifying_key().as_bytes()),
             validation,
             wall,
             checked: Mutex::default(),
+            ended: Mutex::default(),
+            heard: AtomicI64::new(0),
             own: Mutex::default(),
         })))
     }
 
-    /// An access token for a person, and in how many seconds it expires.
+    /// An access token for a person's session, and in how many seconds it expires.
+    pub fn issue(&self, access: &Access, ttl: Duration) -> Result<(String, u64), Problem> {
+        let ttl = ttl.as_secs().min(LONGEST_ACCESS_SECONDS.unsigned_abs());
+        let Access { user, roles, session } = access;
+        let claims = Claims {
+            roles: roles.clone(),
+            sid: Some(session.id),
+            generation: session.generation,
+            pwd: session.password_change_only,
+            ..self.claims(PEOPLE, user.to_string(), "user", ttl)
+        };
+        Ok((self.sign(&claims)?, ttl))
+    }
+
+    /// As [`Tokens::issue`], for a session of its own that no login began: the seeding of a demo, and tests.
     pub fn issue_access(&self, user: UserId, roles: &[Role], ttl: Duration) -> Result<(String, u64), Problem> {
-        let seconds = ttl.as_secs();
-        let token = self.sign(&self.claims(user.to_string(), "user", roles.to_vec(), None, seconds))?;
-        Ok((token, seconds))
+        let id = SessionId::from_uuid(entropy::fresh_uuid());
+        let session = Session { id, generation: 0, password_change_only: false };
+        self.issue(&Access { user, roles: roles.to_vec(), session }, ttl)
+    }
+
+    /// Refuses what has ended from now on. Whoever ends a session says so here at once; other processes hear it from the
+    /// event log.
+    pub fn end(&self, event: &SessionEnded) {
+        lock(&self.0.ended).learn(event, self.seconds());
+    }
+
+    /// Says that everything is known that had ended until now.
+    pub(crate) fn heard(&self) {
+        self.0.heard.store(self.seconds(), Ordering::SeqCst);
+    }
+
+    /// Seconds since this process last heard of ended sessions; 0 where nobody listens.
+    pub(crate) fn deaf_seconds(&self) -> i64 {
+        match self.0.heard.load(Ordering::SeqCst) {
+            0 => 0,
+            heard => self.seconds().saturating_sub(heard),
+        }
+    }
+
+    pub(crate) fn now_seconds(&self) -> i64 {
+        self.seconds()
     }
 
     /// A token for a service, for a user or for the platform; the same one is given out until it is half spent.
@@ -105,7 +182,8 @@ impl Tokens {
             return Ok(token.clone());
         }
         let ttl = SERVICE_TTL.as_secs();
-        let token = self.sign(&self.claims(name.to_owned(), "service", Vec::new(), on_behalf_of, ttl))?;
+        let claims = Claims { obo: on_behalf_of, ..self.claims(SERVICES, name.to_owned(), "service", ttl) };
+        let token = self.sign(&claims)?;
         let mut own = lock(&self.0.own);
         if own.len() >= CACHED {
             own.clear();
@@ -135,6 +213,24 @@ impl Tokens {
             lock(&self.0.checked).remove(&digest);
             return Err(Problem::unauthenticated("the session has expired, sign in again").with_code("token_expired"));
         }
+        if let (Subject::User(user), Some(session)) = (&identity.kind, &identity.session) {
+            if lock(&self.0.ended).holds(*user, session) {
+                return Err(Problem::unauthenticated("the session has ended, sign in again").with_code("session_ended"));
+            }
+            if self.deaf_seconds() > DEAF_AFTER {
+                let message = "it cannot be told which sessions have ended: try again";
+                return Err(Problem::unavailable("sessions_unknown", message));
+            }
+        }
+        Ok(identity)
+    }
+
+    /// As [`Tokens::verify`], for the edge: a service's token is refused there, whomever it acts for.
+    pub fn verify_person(&self, token: &str) -> Result<Identity, Problem> {
+        let identity = self.verify(token)?;
+        if identity.is_service() {
+            return Err(Problem::unauthenticated("this token is not for people").with_code("token_invalid"));
+        }
         Ok(identity)
     }
 
@@ -143,23 +239,33 @@ impl Tokens {
         let data =
             jsonwebtoken::decode::<Claims>(token, &self.0.verifying, &self.0.validation).map_err(|_| refused())?;
         let claims = data.claims;
-        let kind = match claims.kind.as_str() {
-            "user" => Subject::User(claims.sub.parse().map_err(|_| refused())?),
-            "service" => Subject::Service(claims.sub.clone()),
+        let (kind, session) = match (claims.kind.as_str(), claims.aud.as_str(), claims.sid) {
+            ("user", PEOPLE, Some(id)) => {
+                let session = Session { id, generation: claims.generation, password_change_only: claims.pwd };
+                (Subject::User(claims.sub.parse().map_err(|_| refused())?), Some(session))
+            }
+            ("service", SERVICES, None) => (Subject::Service(claims.sub.clone()), None),
             _ => return Err(refused()),
         };
-        let identity = Identity { subject: claims.sub, kind, roles: claims.roles, on_behalf_of: claims.obo };
+        if claims.exp.saturating_sub(claims.iat) > LONGEST_ACCESS_SECONDS {
+            return Err(refused());
+        }
+        let identity = Identity { subject: claims.sub, kind, roles: claims.roles, on_behalf_of: claims.obo, session };
         Ok((identity, claims.exp))
     }
 
-    fn claims(&self, sub: String, kind: &str, roles: Vec<Role>, obo: Option<UserId>, ttl: u64) -> Claims {
+    fn claims(&self, audience: &str, sub: String, kind: &str, ttl: u64) -> Claims {
         let now = self.seconds();
         Claims {
             iss: ISSUER.to_owned(),
+            aud: audience.to_owned(),
             sub,
             kind: kind.to_owned(),
-            roles,
-            obo,
+            roles: Vec::new(),
+            obo: None,
+            sid: None,
+            generation: 0,
+            pwd: false,
             iat: now,
             exp: now.saturating_add_unsigned(ttl),
             jti: entropy::fresh_uuid(),
@@ -171,7 +277,7 @@ impl Tokens {
     }
 
     fn seconds(&self) -> i64 {
-        self.0.wall.now().micros() / 1_000_000
+        seconds(self.0.wall.now())
     }
 }
 
@@ -207,7 +313,8 @@ mod tests {
         let (token, expires_in) =
             tokens.issue_access(anna(), &[Role::Investor, Role::ModelOps], Duration::from_secs(60)).unwrap();
         assert_eq!(expires_in, 60);
-        let identity = Tokens::load(folder.path(), clock).unwrap().verify(&token).unwrap();
+        let mut identity = Tokens::load(folder.path(), clock).unwrap().verify(&token).unwrap();
+        assert!(identity.session.take().is_some());
         assert_eq!(identity, Identity::user(anna(), &[Role::Investor, Role::ModelOps]));
         let service = tokens.issue_service("advisor", Some(anna())).unwrap();
         assert_eq!(tokens.verify(&service).unwrap(), Identity::service("advisor", Some(anna())));
@@ -247,5 +354,67 @@ mod tests {
         let second = tokens.issue_service("portfolio", None).unwrap();
         assert_ne!(second, first);
         assert!(tokens.verify(&second).is_ok());
+    }
+    fn access(generation: u32) -> Access {
+        let id = SessionId::from_uuid(uuid::Uuid::from_u128(u128::from(generation) + 77));
+        let session = Session { id, generation, password_change_only: false };
+        Access { user: anna(), roles: vec![Role::Investor], session }
+    }
+
+    fn ended(access: &Access, at: Timestamp) -> SessionEnded {
+        SessionEnded {
+            user_id: access.user,
+            session_id: Some(access.session.id),
+            generation: 0,
+            reason: "logged_out".to_owned(),
+            at,
+        }
+    }
+
+    #[test]
+    fn a_token_of_an_ended_session_is_refused_even_when_it_was_checked_before() {
+        let (_folder, clock, tokens) = tokens();
+        let (token, _) = tokens.issue(&access(0), Duration::from_secs(60)).unwrap();
+        assert!(tokens.verify(&token).is_ok());
+        tokens.end(&ended(&access(0), clock.now()));
+        assert_eq!(tokens.verify(&token).unwrap_err().code, "session_ended");
+        let (other, _) = tokens.issue(&access(1), Duration::from_secs(60)).unwrap();
+        assert!(tokens.verify(&other).is_ok());
+        tokens.end(&SessionEnded { session_id: None, generation: 2, ..ended(&access(0), clock.now()) });
+        assert_eq!(tokens.verify(&other).unwrap_err().code, "session_ended");
+        let (next, _) = tokens.issue(&access(2), Duration::from_secs(60)).unwrap();
+        assert!(tokens.verify(&next).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_own_audience_alone() {
+        let (_folder, _clock, tokens) = tokens();
+        let service = tokens.issue_service("advisor", Some(anna())).unwrap();
+        assert_eq!(tokens.verify_person(&service).unwrap_err().code, "token_invalid");
+        let spoiled = [
+            Claims { sid: None, ..tokens.claims(PEOPLE, anna().to_string(), "user", 60) },
+            Claims { sid: Some(access(0).session.id), ..tokens.claims(SERVICES, anna().to_string(), "user", 60) },
+            tokens.claims(PEOPLE, "advisor".to_owned(), "service", 60),
+            tokens.claims("elsewhere", "advisor".to_owned(), "service", 60),
+            Claims { sid: Some(access(0).session.id), ..tokens.claims(PEOPLE, anna().to_string(), "user", 3_601) },
+        ];
+        for claims in spoiled {
+            let token = tokens.sign(&claims).unwrap();
+            assert_eq!(tokens.verify(&token).unwrap_err().code, "token_invalid", "{claims:?}");
+        }
+    }
+
+    #[test]
+    fn who_cannot_hear_of_ended_sessions_takes_no_persons_token() {
+        let (_folder, clock, tokens) = tokens();
+        let (token, _) = tokens.issue(&access(0), Duration::from_secs(600)).unwrap();
+        tokens.heard();
+        clock.0.fetch_add(30_000_000, Ordering::SeqCst);
+        assert!(tokens.verify(&token).is_ok());
+        clock.0.fetch_add(1_000_000, Ordering::SeqCst);
+        assert_eq!(tokens.verify(&token).unwrap_err().code, "sessions_unknown");
+        assert!(tokens.verify(&tokens.issue_service("advisor", None).unwrap()).is_ok());
+        tokens.heard();
+        assert!(tokens.verify(&token).is_ok());
     }
 }

@@ -3,7 +3,10 @@ use super::Limits;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,9 @@ pub(super) struct Activity {
     state: Mutex<State>,
     /// Told when the last request in hand is done, so that the wait for the next begins anew.
     rested: Notify,
+    /// Answers that have something to give and wait for the peer to take it, and since when.
+    untaken: Mutex<HashMap<u64, Instant>>,
+    answers: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +60,7 @@ struct State {
 impl Activity {
     fn new() -> Self {
         let state = State { in_hand: 0, uploading: 0, began: false, idle_since: Instant::now() };
-        Self { state: Mutex::new(state), rested: Notify::new() }
+        Self { state: Mutex::new(state), rested: Notify::new(), untaken: Mutex::default(), answers: AtomicU64::new(0) }
     }
 
     fn state(&self) -> State {
@@ -67,6 +73,18 @@ impl Activity {
         state.in_hand += 1;
         state.began = true;
         InHand(Arc::clone(self))
+    }
+
+    /// An answer that the peer has taken nothing of yet.
+    pub(super) fn answer(self: &Arc<Self>) -> Untaken {
+        let answer = Untaken { key: self.answers.fetch_add(1, Ordering::Relaxed), activity: Arc::clone(self) };
+        answer.waits_for_the_peer();
+        answer
+    }
+
+    /// Since when the peer has left an answer untaken for longest.
+    fn untaken_since(&self) -> Option<Instant> {
+        crate::lock(&self.untaken).values().min().copied()
     }
 
     /// A body is on its way until what is given here is dropped.
@@ -83,6 +101,32 @@ pub(super) struct Uploading(Arc<Activity>);
 impl Drop for Uploading {
     fn drop(&mut self) {
         crate::lock(&self.0.state).uploading -= 1;
+    }
+}
+
+/// What an answer waits for, kept up by its body. A peer of HTTP/2 can close its window for one answer and keep the
+/// connection alive, so that writes to the connection do not show that it takes nothing.
+#[derive(Debug)]
+pub(super) struct Untaken {
+    key: u64,
+    activity: Arc<Activity>,
+}
+
+impl Untaken {
+    /// The peer has to take what was given before it is asked for more.
+    pub(super) fn waits_for_the_peer(&self) {
+        crate::lock(&self.activity.untaken).insert(self.key, Instant::now());
+    }
+
+    /// The answer itself has nothing to give.
+    pub(super) fn waits_for_itself(&self) {
+        crate::lock(&self.activity.untaken).remove(&self.key);
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        self.waits_for_itself();
     }
 }
 
@@ -185,6 +229,21 @@ impl Connection {
                 () = self.activity.rested.notified() => {}
                 () = tokio::time::sleep_until(due), if state.in_hand == 0 => {}
             }
+        }
+    }
+}
+
+impl Connection {
+    /// Completes when the peer has taken nothing of an answer for longer than it may.
+    pub(super) async fn answer_untaken_for_too_long(&self, limits: &Limits) {
+        let patience = limits.write_timeout();
+        loop {
+            let now = Instant::now();
+            let due = self.activity.untaken_since().unwrap_or(now) + patience;
+            if due <= now {
+                return;
+            }
+            tokio::time::sleep_until(due).await;
         }
     }
 }

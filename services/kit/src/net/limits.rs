@@ -57,11 +57,12 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The same for streams of requests that last, as gRPC has them: a pause in a stream is no fault.
+    /// The same for calls between services, whose callers set a deadline for each: a pause in a stream of requests is no
+    /// fault, and an answer may take as long as the most patient caller waits.
     #[must_use]
-    pub fn for_streams(self) -> Self {
-        let longest = NonZeroU64::new(3_600_000).unwrap_or(NonZeroU64::MAX);
-        Self { body_pause_ms: longest, body_ms: longest, ..self }
+    pub fn for_calls(self) -> Self {
+        let longest = seconds(3_600);
+        Self { body_pause_ms: longest, body_ms: longest, answer_ms: longest, ..self }
     }
 
     pub(super) const fn head(&self) -> Duration {

@@ -123,6 +123,10 @@ async fn converse(
             }
             // Silent for too long, or its place is needed: nothing is in hand, so nothing is lost.
             () = connection.idle_for_too_long(&limits) => return,
+            () = connection.answer_untaken_for_too_long(&limits) => {
+                tracing::debug!(%peer, "the peer takes in nothing of its answer");
+                return;
+            }
         };
         if let Err(error) = done {
             tracing::debug!(%peer, error = %crate::problem::chain(error.as_ref()), "a connection ended early");

@@ -1,7 +1,7 @@
 //! One request: counted as in hand, its body bounded in time, its answer due by a deadline.
 use super::{
     Limits,
-    connections::{Activity, InHand, Uploading},
+    connections::{Activity, InHand, Untaken, Uploading},
 };
 use crate::problem::Problem;
 use axum::{
@@ -54,7 +54,7 @@ impl Service<Request<Incoming>> for Bounded {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         let in_hand = self.activity.begin();
-        let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
+        let (router, limits, activity) = (self.router.clone(), Arc::clone(&self.limits), Arc::clone(&self.activity));
         let mut request = request.map(|body| Body::new(Timed::new(body, &limits, &self.activity)));
         request.extensions_mut().insert(self.peer);
         let grpc = is_grpc(&request);
@@ -63,7 +63,8 @@ impl Service<Request<Incoming>> for Bounded {
                 Ok(Ok(answer)) => answer,
                 Err(_) => too_late(grpc),
             };
-            Ok(answer.map(|body| Body::new(Answer { body, _in_hand: in_hand })))
+            let untaken = activity.answer();
+            Ok(answer.map(|body| Body::new(Answer { body, untaken, _in_hand: in_hand })))
         })
     }
 }
@@ -154,6 +155,7 @@ impl HttpBody for Timed {
 /// An answer's body; the request is in hand until it is dropped.
 struct Answer {
     body: Body,
+    untaken: Untaken,
     _in_hand: InHand,
 }
 
@@ -162,7 +164,13 @@ impl HttpBody for Answer {
     type Error = axum::Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(context)
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(context);
+        match &frame {
+            Poll::Ready(Some(_)) => this.untaken.waits_for_the_peer(),
+            Poll::Ready(None) | Poll::Pending => this.untaken.waits_for_itself(),
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -181,6 +181,16 @@ async fn rest_of_head(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
+async fn a_peer_of_http2_that_closes_its_window_is_cut_off() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    // SETTINGS with INITIAL_WINDOW_SIZE 0; then HEADERS of `GET /` that end the stream (RFC 9113, section 6; RFC 7541, A).
+    const NO_WINDOW: &[u8] = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    const ASK: &[u8] = b"\0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x84\x41\x06moneta";
+    let served = served(Limits { write_ms: ms(50), ..patient() }).await;
+    served.until_the_end(&[PREFACE, NO_WINDOW, ASK].concat()).await;
+}
+
+#[tokio::test]
 async fn a_head_without_end_is_refused() {
     let served = served(patient()).await;
     let long = format!("GET / HTTP/1.1\r\nHost: moneta\r\nX-Long: {}\r\n\r\n", "a".repeat(100_000));

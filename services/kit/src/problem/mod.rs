@@ -7,6 +7,10 @@ pub use status::ProblemView;
 
 use std::fmt;
 
+/// Longest value, and longest name of a field, that a problem repeats, characters. What came in may be as long as a request,
+/// and what goes out has to fit into the trailers of a gRPC answer.
+const LONGEST: usize = 120;
+
 /// The class of a problem; each has one gRPC code and one HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -100,6 +104,21 @@ pub struct FieldViolation {
     pub allowed: String,
 }
 
+impl FieldViolation {
+    fn new(field: String, value: String, allowed: String) -> Self {
+        Self { field: shortened(field), value: shortened(value), allowed }
+    }
+}
+
+/// The beginning of a text that is too long to be repeated.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// What a service answers when it will not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -121,7 +140,7 @@ impl Problem {
 
     /// A field whose value is not allowed; code `invalid_argument`.
     pub fn invalid(field: impl Into<String>, value: impl fmt::Display, allowed: impl Into<String>) -> Self {
-        let violation = FieldViolation { field: field.into(), value: value.to_string(), allowed: allowed.into() };
+        let violation = FieldViolation::new(field.into(), value.to_string(), allowed.into());
         Self {
             kind: Kind::InvalidArgument,
             code: Kind::InvalidArgument.default_code(),
@@ -132,6 +151,7 @@ impl Problem {
 
     /// There is no such thing, or it belongs to somebody else (the two look alike from outside); code `not_found`.
     pub fn not_found(what: &str, id: impl fmt::Display) -> Self {
+        let id = shortened(id.to_string());
         Self::new(Kind::NotFound, Kind::NotFound.default_code(), format!("there is no {what} {id}"))
     }
 
@@ -143,6 +163,11 @@ impl Problem {
     /// The caller may not do this.
     pub fn denied(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::PermissionDenied, code, message)
+    }
+
+    /// The caller signed in with a password that somebody else gave out.
+    pub fn password_change_required() -> Self {
+        Self::denied("password_change_required", "this session can do nothing but change the password: do that first")
     }
 
     /// The state of things does not allow it.
@@ -192,7 +217,7 @@ impl Problem {
         value: impl fmt::Display,
         allowed: impl Into<String>,
     ) -> Self {
-        self.fields.push(FieldViolation { field: field.into(), value: value.to_string(), allowed: allowed.into() });
+        self.fields.push(FieldViolation::new(field.into(), value.to_string(), allowed.into()));
         self
     }
 
@@ -228,7 +253,7 @@ impl From<moneta_types::Error> for Problem {
 }
 
 /// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -240,4 +265,25 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Status;
+
+    #[test]
+    fn what_was_given_is_repeated_but_never_so_long_that_it_cannot_travel() {
+        let long = "\u{0}ü".repeat(40_000);
+        let problem = Problem::invalid(long.clone(), &long, "less").with_field(long.clone(), &long, "less");
+        for field in &problem.fields {
+            assert_eq!((field.field.chars().count(), field.value.chars().count()), (LONGEST + 1, LONGEST + 1));
+        }
+        // Trailers have a limit; a status beyond it would reach the caller as a broken connection.
+        let trailers = Status::from(problem).into_http::<tonic::body::Body>().into_parts().0.headers;
+        let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        assert!(bytes < 12 << 10, "{bytes}");
+        assert!(Problem::not_found("order", &long).message.chars().count() < 200);
+        assert_eq!(Problem::invalid("side", "short", "buy").fields[0].value, "short");
+    }
 }

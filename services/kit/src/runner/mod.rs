@@ -246,6 +246,15 @@ impl Running {
         Call::as_service(&self.tokens, "moneta", None, entropy::fresh_cause())
     }
 
+    /// Publishes what the services have written; for a command that opened them to be asked, where nobody else does.
+    pub async fn publish(&self) {
+        for db in self.dbs.values() {
+            let once = CancellationToken::new();
+            once.cancel();
+            crate::bus::relay(db.clone(), Arc::clone(&self.bus), once).await;
+        }
+    }
+
     /// Asks for the end: [`Running::stopped`] completes.
     pub fn stop(&self) {
         self.stop.cancel();

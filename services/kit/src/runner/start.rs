@@ -13,11 +13,12 @@ use crate::{
     data_dir::{self, Entry},
     entropy::{self, SystemClock},
     files,
-    identity::{Guard, Tokens, guarded},
+    identity::{self, Guard, Reads, Tokens, guarded},
     keys::KeyRing,
     net,
+    problem::Problem,
     quarantine::{self, NothingToRedo},
-    service::{HttpEndpoint, Service, ServiceContext, ServiceDef},
+    service::{HttpEndpoint, ReadyCheck, Service, ServiceContext, ServiceDef},
     store::{Db, Durability, sqlite_url},
     telemetry,
 };
@@ -38,6 +39,8 @@ const ALONE: Duration = Duration::from_millis(250);
 /// The wait before a group that could not begin is tried again.
 const CONSUME_AGAIN: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(15);
+/// Seconds without word of ended sessions after which the process is degraded.
+const SILENCE: i64 = 5;
 
 pub(crate) async fn start(
     defs: &[ServiceDef],
@@ -86,6 +89,7 @@ pub(crate) async fn start(
     };
     let bus: Arc<dyn EventBus> = Arc::new(EmbeddedBus::open(&global.data_dir.join("bus"), options).await?);
     let clock = clock(&global, &wall, bus.as_ref()).await?;
+    let heard = identity::fill(bus.as_ref(), &tokens).await?;
     let quiet = Quiet::new(
         Arc::clone(&bus),
         neighbours.iter().map(|node| Arc::new(node.clone()) as Arc<dyn Neighbour>).collect(),
@@ -102,6 +106,7 @@ pub(crate) async fn start(
         dbs.insert(def.name, db.clone());
         let transport = directory.transport(def.name);
         let unit = Unit::new(def.name, transport.clone());
+        let reads = Reads::new(db.clone(), clock.clone(), Arc::clone(&wall));
         let context = ServiceContext {
             name: def.name,
             config: config.clone(),
@@ -121,7 +126,10 @@ pub(crate) async fn start(
         };
         let mut service =
             (def.build)(context).await.map_err(|error| Error::Service { service: def.name, source: error.0 })?;
-        let guard = Guard::new(def.name, tokens.clone(), &service.open_methods);
+        for outbox in &service.outboxes {
+            quiet.add_outbox(outbox.clone());
+        }
+        let guard = Guard::new(def.name, tokens.clone(), &service.open_methods).recording(reads);
         service.routes = guarded(std::mem::take(&mut service.routes), guard);
         if let Some(transport) = transport {
             transport.bind(Some(service.routes.clone()));
@@ -173,13 +181,13 @@ pub(crate) async fn start(
         }
     }
 
+    let mut checks = vec![("process", hears(&tokens))];
+    checks
+        .extend(built.iter().flat_map(|(def, service, _)| service.ready.iter().map(|check| (def.name, check.clone()))));
     let ops = Arc::new(Ops {
         phase: AtomicU8::new(Phase::Starting as u8),
         services: local.clone(),
-        checks: built
-            .iter()
-            .flat_map(|(def, service, _)| service.ready.iter().map(|check| (def.name, check.clone())))
-            .collect(),
+        checks,
         stores: dbs.values().cloned().collect(),
         bus: Arc::clone(&bus),
         needs: neighbours.iter().filter(|node| is_needed(&order, node.transport.service())).cloned().collect(),
@@ -198,6 +206,8 @@ pub(crate) async fn start(
     });
     process.spawn("pulse", until(process.shutdown.clone(), ops::beat(Arc::clone(&ops))));
     process.spawn("metrics upkeep", until(process.shutdown.clone(), ops::upkeep()));
+    let listening = identity::watch(Arc::clone(&bus), tokens.clone(), heard);
+    process.spawn("ended sessions", until(process.shutdown.clone(), listening));
 
     // Listeners are bound for every service before anything runs: an address in use is an error, not half a start.
     let names: Vec<String> = local.iter().map(|name| (*name).to_owned()).collect();
@@ -230,6 +240,9 @@ fn run(unit: &mut Unit, service: &mut Service, db: Option<Db>, bus: &Arc<dyn Eve
         unit.spawn("quarantine", quarantine::serve(db.clone(), repair, clock.clone(), unit.shutdown.clone()));
         unit.spawn_relay(bus::relay(db, Arc::clone(bus), unit.last_call.clone()));
     }
+    for outbox in std::mem::take(&mut service.outboxes) {
+        unit.spawn_relay(bus::relay(outbox, Arc::clone(bus), unit.last_call.clone()));
+    }
     for Subscription { group, handler, .. } in std::mem::take(&mut service.subscriptions) {
         let (bus, shutdown) = (Arc::clone(bus), unit.shutdown.clone());
         let handler = Arc::new(Replayed { clock: clock.clone(), inner: handler });
@@ -254,6 +267,22 @@ async fn consume(bus: Arc<dyn EventBus>, group: &'static str, handler: Arc<Repla
         tracing::warn!(group, error = %text, "events cannot be consumed and are tried again");
         until(shutdown.clone(), entropy::pause(CONSUME_AGAIN)).await;
     }
+}
+
+/// Whether this process hears which sessions have ended; without it, it soon takes no person's token.
+fn hears(tokens: &Tokens) -> ReadyCheck {
+    let tokens = tokens.clone();
+    let check = move || {
+        let silent = tokens.deaf_seconds();
+        async move {
+            if silent <= SILENCE {
+                return Ok(());
+            }
+            let message = format!("for {silent} seconds it could not be read which sessions have ended");
+            Err(Problem::unavailable("sessions_unknown", message))
+        }
+    };
+    ReadyCheck { name: "sessions", check: Arc::new(move || Box::pin(check())) }
 }
 
 async fn until(shutdown: CancellationToken, work: impl Future<Output = ()>) {
@@ -301,7 +330,7 @@ async fn serve_grpc(unit: &mut Unit, listener: TcpListener, routes: Routes, node
     let router = routes.into_axum_router().fallback_service(node.into_axum_router());
     let router = Routes::from(router).add_service(health_server).into_axum_router();
     let shutdown = unit.shutdown.clone();
-    unit.spawn("grpc listener", net::serve("grpc", listener, router, limits.for_streams(), shutdown));
+    unit.spawn("grpc listener", net::serve("grpc", listener, router, limits.for_calls(), shutdown));
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {

@@ -68,6 +68,14 @@ impl Unit {
     }
 }
 
+/// What runs on a thread of its own, the ops listener, hears by this alone that nobody wants it any more: after a crash, after
+/// half a start, and when the whole is dropped.
+impl Drop for Unit {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
 async fn finish(service: &str, parts: &mut JoinSet<()>) {
     let all = async { while parts.join_next().await.is_some() {} };
     if tokio::time::timeout(PATIENCE, all).await.is_err() {

@@ -1,8 +1,9 @@
 //! The arguments of a statement: every domain type has one way into a column.
 use super::error::{Error, Result};
 use moneta_types::{
-    AlertId, Cause, ConversationId, Currency, Date, DecisionId, EventId, ExecutionId, MessageId, Money, NotificationId,
-    OrderId, PortfolioId, Price, Quantity, RecommendationId, RiskProfile, Symbol, Timestamp, TransactionId, UserId,
+    AlertId, Cause, ConversationId, Currency, Date, DecisionId, EventId, ExecutionId, HoldId, MessageId, Money,
+    NotificationId, OrderId, PortfolioId, Price, Quantity, RecommendationId, RiskProfile, SessionId, Symbol, Timestamp,
+    TransactionId, UserId,
 };
 use rust_decimal::Decimal;
 
@@ -138,6 +139,7 @@ text_arg!(
     RiskProfile,
     Cause,
     uuid::Uuid,
+    SessionId,
     UserId,
     PortfolioId,
     OrderId,
@@ -149,6 +151,7 @@ text_arg!(
     MessageId,
     NotificationId,
     AlertId,
+    HoldId,
     EventId,
 );
 

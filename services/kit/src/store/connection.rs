@@ -7,10 +7,10 @@
 //! connection: it is closed, which undoes what was open, and the next work opens another.
 use super::{
     Args, Durability, Row,
-    error::{Error, Result, primary_code},
+    error::{Error, Result, is_contended, primary_code},
     query, redacted, rows,
 };
-use crate::lock;
+use crate::{entropy, lock};
 use sqlx::{
     AnyConnection, ConnectOptions as _, Connection as _, Executor as _,
     any::{AnyConnectOptions, AnyRow},
@@ -21,11 +21,13 @@ use std::{
         Arc, Mutex, Once,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a writer waits for another process that holds the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The wait before a database is opened again that others were opening.
+const OPEN_AGAIN: Duration = Duration::from_millis(10);
 
 /// Opens connections of one kind, and keeps those that wait for work.
 #[derive(Debug)]
@@ -69,7 +71,7 @@ impl Connections {
         };
         let inner = match idle {
             Some(connection) => connection,
-            None => self.open().await.map_err(|source| Error::Open { url: self.url.clone(), source })?,
+            None => self.open_patiently().await.map_err(|source| Error::Open { url: self.url.clone(), source })?,
         };
         let mut taken = Connection { inner: Some(inner), home: Arc::clone(self), state: State::Idle };
         let pages = self.pages.load(Ordering::Relaxed);
@@ -81,6 +83,20 @@ impl Connections {
         Ok(taken)
     }
 
+    /// Opens a connection. The switch to WAL of a new database does not always wait for others that open it too, so it is
+    /// tried again as long as a writer would wait.
+    async fn open_patiently(&self) -> sqlx::Result<AnyConnection> {
+        let started = Instant::now();
+        loop {
+            match self.open().await {
+                Err(error) if is_contended(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                    entropy::pause(OPEN_AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
     async fn open(&self) -> sqlx::Result<AnyConnection> {
         let mut connection = self.options.connect().await?;
         // The busy timeout comes first: switching to WAL takes a lock that another process may hold.
@@ -89,6 +105,8 @@ impl Connections {
         connection.execute("PRAGMA journal_mode = WAL").await?;
         connection.execute(self.durability.pragma()).await?;
         connection.execute("PRAGMA foreign_keys = ON").await?;
+        // What is deleted is overwritten, so that an erasure leaves nothing in free pages.
+        connection.execute("PRAGMA secure_delete = ON").await?;
         Ok(connection)
     }
 

@@ -167,6 +167,11 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(code & 0xff)
 }
 
+/// Whether others hold the database.
+pub(super) fn is_contended(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(BUSY | LOCKED | PROTOCOL))
+}
+
 fn refusal(error: &sqlx::Error) -> &'static str {
     match engine_kind(error) {
         ErrorKind::Full => "there is no space left for the database: free some, and it goes on by itself",

@@ -9,6 +9,7 @@ mod health;
 mod migrate;
 mod outbox;
 mod row;
+mod scrub;
 mod tx;
 
 pub use args::{Arg, Args, ToArg};

@@ -1,8 +1,9 @@
 //! A row of an answer; columns are read by name into domain types, and a column that does not hold one is an error.
 use super::error::{Error, Result};
 use moneta_types::{
-    AlertId, Cause, ConversationId, Currency, Date, DecisionId, EventId, ExecutionId, MessageId, Money, NotificationId,
-    OrderId, PortfolioId, Price, Quantity, RecommendationId, RiskProfile, Symbol, Timestamp, TransactionId, UserId,
+    AlertId, Cause, ConversationId, Currency, Date, DecisionId, EventId, ExecutionId, HoldId, MessageId, Money,
+    NotificationId, OrderId, PortfolioId, Price, Quantity, RecommendationId, RiskProfile, SessionId, Symbol, Timestamp,
+    TransactionId, UserId,
 };
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -237,6 +238,7 @@ parsed!(
     RiskProfile,
     Decimal,
     uuid::Uuid,
+    SessionId,
     UserId,
     PortfolioId,
     OrderId,
@@ -248,5 +250,6 @@ parsed!(
     MessageId,
     NotificationId,
     AlertId,
+    HoldId,
     EventId,
 );

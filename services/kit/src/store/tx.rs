@@ -79,11 +79,14 @@ impl Tx {
     /// The event's id is `cause.derive("{type}/{subject}/{n}")`, where `n` counts the events of that type and subject in
     /// this transaction: the same cause writes the same ids again. Two transactions of one cause that both publish an
     /// event of the same type and subject must therefore each use a [`Cause::part`] of their own.
+    ///
+    /// Its actor is the caller of the request that is being answered, or else the service.
     pub async fn publish<E: Event>(&mut self, event: &E, cause: Cause, clock: &Clock) -> Result<EventId> {
         self.publish_as(event, cause, "", clock).await
     }
 
-    /// As [`Tx::publish`], naming the user or service that brought the event about.
+    /// As [`Tx::publish`], naming who brought the event about where nobody is signed in: at registration and login, or in
+    /// a command. In the request of a signed-in caller it is always the caller; where nobody is named, the service itself.
     pub async fn publish_as<E: Event>(
         &mut self,
         event: &E,
@@ -96,7 +99,8 @@ impl Tx {
         *count += 1;
         self.order.push((E::TYPE, event.subject()));
         let source = self.db.service().to_owned();
-        let envelope = crate::bus::Envelope::of(event, cause, nth, &source, actor, clock.now())
+        let actor = crate::identity::actor(actor, &format!("service:{source}"));
+        let envelope = crate::bus::Envelope::of(event, cause, nth, &source, &actor, clock.now())
             .map_err(|source| Error::Event { event_type: E::TYPE, source })?;
         let text = serde_json::to_string(&envelope).map_err(|source| Error::Event { event_type: E::TYPE, source })?;
         let added = self

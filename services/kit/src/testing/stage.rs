@@ -1,6 +1,6 @@
 //! A stage: real services in one process, on a data directory and ports of their own, under a replay clock.
 use crate::{
-    bus::{Envelope, EventBus, Quiet},
+    bus::{EmbeddedBus, Envelope, EventBus, Quiet},
     client::{Call, Directory},
     config::Config,
     entropy,
@@ -156,7 +156,7 @@ impl Stage {
     /// Publishes an event as a neighbour would, and returns it as it travels.
     pub async fn publish<E: Event>(&self, event: &E, cause: Cause) -> Envelope {
         let source = E::TYPE.split('.').next().unwrap_or_default();
-        let envelope = Envelope::of(event, cause, 0, source, "", self.clock().now()).unwrap();
+        let envelope = Envelope::of(event, cause, 0, source, &format!("service:{source}"), self.clock().now()).unwrap();
         self.bus().publish(std::slice::from_ref(&envelope)).await.unwrap();
         envelope
     }
@@ -231,6 +231,15 @@ impl Stage {
         if let Some(running) = self.running.take() {
             running.abort().await;
         }
+        self.start_again().await;
+    }
+
+    /// As [`Stage::crash`], and the event log has lost how far the groups had come: it delivers everything again.
+    pub async fn crash_and_redeliver(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort().await;
+        }
+        EmbeddedBus::forget_places(&self.folder.path().join("bus")).await.unwrap();
         self.start_again().await;
     }
 

@@ -11,6 +11,7 @@ mod market;
 mod models;
 mod quarantine;
 mod run;
+mod staff;
 
 use crate::{
     Error, Result,
@@ -43,11 +44,18 @@ async fn answer(command: Command) -> Result<()> {
         Command::Audit(command) => audit::run(command).await,
         Command::Events(command) => events::run(command).await,
         Command::Quarantine(command) => quarantine::run(command).await,
+        Command::Staff(command) => staff::run(command).await,
         Command::Config(command) => config::run(command),
         Command::Backup(args) => backup::take(args).await,
         Command::Restore(args) => backup::restore(args).await,
         Command::VerifyBackup(args) => backup::verify(args).await,
     }
+}
+
+/// Who works on the data directory itself, as the audit log names him.
+pub fn operator() -> String {
+    let name = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty());
+    name.map_or_else(|| "operator".to_owned(), |name| format!("operator:{name}"))
 }
 
 /// Opens a service's database in the data directory, whether or not a process runs on it; it must be there.

@@ -11,8 +11,12 @@ pub async fn run(args: Run) -> Result<()> {
     telemetry::init_log(&config.global()?);
     let selection = args.services.parse().unwrap_or(Selection::All);
     watchdog::start();
+    let token = config.global()?.data_dir.join("keys").join("inference.token");
     let running = Runner::start(SERVICES, &selection, config).await?;
     print_addresses(&running);
+    if running.address("inference-http").is_some() {
+        println!("the model server is read-only; the token in {} lets a client change it", token.display());
+    }
     until_told(&running).await;
     eprintln!("stopping: finishing what is in hand");
     running.shutdown().await;

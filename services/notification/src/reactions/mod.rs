@@ -84,7 +84,9 @@ impl Reactor {
         }
         let mut tx = self.store.begin().await?;
         if !tx.first_time(GROUP, event.id).await? {
-            return Ok(());
+            drop(tx);
+            // A crash may have come between the removal and the end of its traces.
+            return if matches!(effect, Effect::Forget(_)) { self.store.scrubbed().await } else { Ok(()) };
         }
         match &effect {
             Effect::Tell(_) => {}
@@ -96,6 +98,9 @@ impl Reactor {
             self.write(&mut tx, event, draft, deliveries).await?;
         }
         tx.commit().await?;
+        if matches!(effect, Effect::Forget(_)) {
+            return self.store.scrubbed().await;
+        }
         if !planned.is_empty() {
             self.outgoing.wake();
         }

@@ -60,17 +60,12 @@ impl Reactor {
     /// Everybody whom a kill switch concerns.
     async fn switched(&self, event: &Envelope, switch: KillSwitchChanged) -> Result<Vec<Draft>> {
         let users: BTreeSet<UserId> = match switch.scope.as_str() {
-            "client" => switch.target.parse().into_iter().collect(),
+            // A client is not told that he was stopped: he might be warned (POCA section 333A).
+            "client" => BTreeSet::new(),
             "instrument" => self.holders(&switch.target, event.cause()).await?,
             _ => self.investors(event.cause()).await?,
         };
-        let text = kill_switch::Switch {
-            scope: switch.scope,
-            target: switch.target,
-            engaged: switch.engaged,
-            reason: switch.reason,
-        }
-        .render();
+        let text = kill_switch::Switch { scope: switch.scope, target: switch.target, engaged: switch.engaged }.render();
         Ok(users.into_iter().map(|user| Draft::of(event, user, &kill_switch::TOPIC, text.clone(), "")).collect())
     }
 

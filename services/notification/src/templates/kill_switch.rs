@@ -1,4 +1,4 @@
-//! Trading was stopped, or goes on.
+//! Trading was stopped, or goes on. Why is staff's, and is not told.
 use super::{Text, Topic, line};
 
 /// The topic.
@@ -11,7 +11,6 @@ pub const TOPIC: Topic = Topic {
             scope: "all".to_owned(),
             target: String::new(),
             engaged: true,
-            reason: "the price feed is faulty".to_owned(),
         }
         .render()
     },
@@ -19,14 +18,12 @@ pub const TOPIC: Topic = Topic {
 
 /// What the text tells.
 pub struct Switch {
-    /// all, client, agent or instrument.
+    /// all, agent or instrument.
     pub scope: String,
     /// Whom or what.
     pub target: String,
     /// Stopped, or released.
     pub engaged: bool,
-    /// Why.
-    pub reason: String,
 }
 
 impl Switch {
@@ -34,7 +31,6 @@ impl Switch {
     pub fn render(&self) -> Text {
         let what = match self.scope.as_str() {
             "all" => "All trading".to_owned(),
-            "client" => "Trading in your account".to_owned(),
             "agent" => "Trading by the agent".to_owned(),
             "instrument" => format!("Trading in {}", line(&self.target)),
             other => format!("Trading ({})", line(other)),
@@ -44,6 +40,6 @@ impl Switch {
         } else {
             (format!("{what} goes on"), "Orders are sent again.")
         };
-        Text { title, body: format!("{told}\nReason: {}", line(&self.reason)), link: "/orders".to_owned() }
+        Text { title, body: told.to_owned(), link: "/orders".to_owned() }
     }
 }

@@ -9,10 +9,32 @@ use crate::{
 };
 use moneta_contracts::events::{PortfolioCreated, PortfolioUpdated};
 use moneta_kit::{
+    keys::KeyRing,
     quarantine::{self, Unit},
     store::{Db, Tx},
 };
 use moneta_types::{Cause, Clock, Currency, Money, PortfolioId, TransactionId, UserId};
+
+/// What a portfolio's name is sealed as, with its owner's key.
+pub const NAME: &str = "portfolio.name";
+/// What the note of a cash movement is sealed as.
+pub const NOTE: &str = "transaction.note";
+
+/// What the caller's own references are sealed as.
+const REFERENCE: &str = "reference";
+
+/// A portfolio as it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// Whose it will be.
+    pub owner: UserId,
+    /// What he calls it.
+    pub name: &'a str,
+    /// Its currency.
+    pub currency: Currency,
+    /// The caller's idempotency key.
+    pub reference: &'a str,
+}
 
 /// Opens a portfolio, or answers the one that the same reference opened before.
 ///
@@ -22,16 +44,15 @@ pub async fn create(
     db: &Db,
     clock: &Clock,
     config: &Config,
-    owner: UserId,
-    name: &str,
-    currency: Currency,
-    reference: &str,
+    keys: &KeyRing,
+    opening: Opening<'_>,
 ) -> Result<Portfolio> {
+    let Opening { owner, name, currency, reference } = opening;
     let cause = Cause::named(&format!("portfolio/{owner}/{reference}"));
     let id = PortfolioId::from_uuid(cause.derive("portfolio"));
     let mut tx = db.begin().await?;
     if let Some(existing) = store::load(&mut Reader::Within(&mut tx), id, config.cost_basis).await? {
-        if existing.name != name || existing.book.currency() != currency {
+        if keys.open_text(owner, NAME, &existing.name)? != name || existing.book.currency() != currency {
             return Err(Error::ReferenceReused { reference: reference.to_owned(), what: "portfolio" });
         }
         return Ok(existing);
@@ -39,14 +60,14 @@ pub async fn create(
     let portfolio = Portfolio {
         id,
         owner,
-        name: name.to_owned(),
+        name: keys.seal_text(owner, NAME, name)?,
         version: 1,
         seq: 0,
         book: Book::new(currency, config.cost_basis),
         target: None,
         created: clock.now(),
     };
-    store::insert(&mut tx, &portfolio, reference).await?;
+    store::insert(&mut tx, &portfolio, &keys.seal_text(owner, REFERENCE, reference)?).await?;
     tx.publish(&PortfolioCreated { portfolio_id: id, owner_id: owner, currency }, cause, clock).await?;
     tx.commit().await?;
     Ok(portfolio)
@@ -66,11 +87,11 @@ pub struct Movement<'a> {
 }
 
 impl Movement<'_> {
-    fn is(&self, booked: &Transaction) -> bool {
+    fn is(&self, booked: &Transaction, note: &str) -> bool {
         booked.kind == self.kind
             && booked.cash.minor_units().unsigned_abs() == self.amount.minor_units().unsigned_abs()
             && booked.cash.currency() == self.amount.currency()
-            && booked.note == self.note
+            && note == self.note
     }
 }
 
@@ -83,6 +104,7 @@ pub async fn move_cash(
     db: &Db,
     clock: &Clock,
     config: &Config,
+    keys: &KeyRing,
     portfolio: PortfolioId,
     movement: Movement<'_>,
 ) -> Result<(TransactionId, Portfolio)> {
@@ -90,8 +112,9 @@ pub async fn move_cash(
     let id = TransactionId::from_uuid(cause.derive("transaction"));
     let mut tx = db.begin().await?;
     let mut state = store::existing(&mut tx, portfolio, config.cost_basis).await?;
-    if let Some(booked) = store::transaction_by_reference(&mut tx, &state, movement.reference).await? {
-        if !movement.is(&booked) {
+    if let Some(booked) = store::transaction(&mut tx, &state, id).await? {
+        let note = keys.open_text(state.owner, NOTE, &booked.note)?;
+        if !movement.is(&booked, &note) {
             return Err(Error::ReferenceReused { reference: movement.reference.to_owned(), what: "cash movement" });
         }
         return Ok((booked.id, state));
@@ -99,7 +122,10 @@ pub async fn move_cash(
     if quarantine::holds(&mut tx, &Unit::new(PORTFOLIO, portfolio)).await? {
         return Err(Error::Quarantined { portfolio });
     }
-    let entry = Entry { id, at: clock.now(), reference: movement.reference, note: movement.note };
+    // What was written before is found by its id, which came of the reference; nobody looks for the reference itself.
+    let reference = keys.seal_text(state.owner, REFERENCE, movement.reference)?;
+    let note = keys.seal_text(state.owner, NOTE, movement.note)?;
+    let entry = Entry { id, at: clock.now(), reference: &reference, note: &note };
     let booked = match movement.kind {
         Kind::Withdrawal => state.book.withdraw(movement.amount, entry)?,
         _ => state.book.deposit(movement.amount, entry)?,

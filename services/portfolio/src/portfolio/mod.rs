@@ -2,7 +2,7 @@
 mod commands;
 
 pub(crate) use commands::publish_update;
-pub use commands::{Movement, create, move_cash, set_target};
+pub use commands::{Movement, NAME, NOTE, Opening, create, move_cash, set_target};
 
 use crate::{
     Error, Result,

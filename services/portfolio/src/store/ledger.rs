@@ -87,14 +87,10 @@ pub async fn has_execution(tx: &mut Tx, execution: ExecutionId) -> Result<bool> 
     Ok(row.is_some())
 }
 
-/// The cash movement that a reference made.
-pub async fn transaction_by_reference(
-    tx: &mut Tx,
-    portfolio: &Portfolio,
-    reference: &str,
-) -> Result<Option<Transaction>> {
-    let sql = format!("{COLUMNS} WHERE portfolio_id = $1 AND client_reference = $2");
-    match tx.fetch_optional(&sql, args![portfolio.id, reference]).await? {
+/// A transaction by its id, which derives from what caused it: for a cash movement, from the caller's reference.
+pub async fn transaction(tx: &mut Tx, portfolio: &Portfolio, id: TransactionId) -> Result<Option<Transaction>> {
+    let sql = format!("{COLUMNS} WHERE portfolio_id = $1 AND transaction_id = $2");
+    match tx.fetch_optional(&sql, args![portfolio.id, id]).await? {
         Some(row) => Ok(Some(read(&mut Reader::Within(tx), &row, portfolio.book.currency()).await?.transaction)),
         None => Ok(None),
     }

@@ -1,11 +1,18 @@
 //! Cash, executions and ownership: everything is booked once, and what is refused leaves no trace.
-use crate::support::{Scene, anna, answer, ben, day, minor, usd};
+use crate::{
+    quarantine::asked,
+    support::{Held, Scene, anna, answer, ben, day, minor, usd},
+};
 use moneta_contracts::{
     common,
     events::{PortfolioUpdated, Side, TradeExecuted},
     portfolio as pb,
 };
-use moneta_kit::{identity::Role, problem::Kind};
+use moneta_kit::{
+    identity::Role,
+    problem::Kind,
+    quarantine::{self, Request},
+};
 use moneta_types::{Cause, Currency, Money};
 use proptest::prelude::*;
 
@@ -120,18 +127,21 @@ async fn an_execution_is_booked_once_however_often_and_by_whatever_event_it_come
 }
 
 #[tokio::test]
-async fn a_sale_before_its_purchase_is_set_aside_and_booked_when_it_is_requeued() {
+async fn a_sale_before_its_purchase_sets_the_portfolio_aside_and_both_are_booked_when_it_is_retried() {
     let scene = Scene::new().await;
     scene.deposit(1_000_000, "in").await.unwrap();
-    let sale = scene.stage.publish(&scene.trade(2, Side::Sell, "4", "110"), Cause::named("sale")).await;
+    scene.stage.publish(&scene.trade(2, Side::Sell, "4", "110"), Cause::named("sale")).await;
     scene.stage.publish(&scene.trade(1, Side::Buy, "10", "100"), Cause::named("purchase")).await;
     scene.stage.quiet().await;
-    assert_eq!(scene.view().await.holdings[0].quantity.unwrap().nanos, 10_000_000_000);
-    let dead = scene.stage.bus().dead_letters(Some("portfolio")).await.unwrap();
-    assert_eq!(dead.len(), 1);
-    assert!(scene.stage.bus().requeue("portfolio", sale.id).await.unwrap());
+    assert!(scene.view().await.quarantined);
+    let held = quarantine::list(scene.stage.db("portfolio")).await.unwrap();
+    assert_eq!((held.len(), held[0].missed), (1, 2), "{held:?}");
+    assert!(scene.stage.bus().dead_letters(Some("portfolio")).await.unwrap().is_empty());
+    asked(&scene, Request::Retry, "repaired").await;
+    asked(&scene, Request::Release, "released").await;
     scene.bars(3, &[("AAPL", "120")]).await;
     let view = scene.view().await;
+    assert!(!view.quarantined);
     assert_eq!(view.holdings[0].quantity.unwrap().nanos, 6_000_000_000);
     assert_eq!(minor(view.cash), 1_000_000 - 100_100 + 44_000 - 100);
     assert!(scene.check().await.balanced);
@@ -212,4 +222,29 @@ proptest! {
         });
         outcome?;
     }
+}
+
+#[tokio::test]
+async fn a_held_client_moves_no_money_and_reads_words_of_the_list_alone() {
+    let scene = Scene::new().await;
+    scene.deposit(100_000_000, "in").await.unwrap();
+    scene.hold(Held::Action("money_out"));
+    let refused = scene.withdraw(100_000_000, "out").await.unwrap_err();
+    assert_eq!((refused.kind, refused.code.as_str()), (Kind::FailedPrecondition, "held"));
+    assert_eq!(refused.message, "we cannot do this at the moment; please contact us");
+    scene.deposit(1, "more").await.unwrap();
+    scene.hold(Held::Action("money_in"));
+    assert_eq!(scene.deposit(1, "again").await.unwrap_err().code, "held");
+    scene.hold(Held::Nothing);
+    scene.withdraw(1, "out").await.unwrap();
+}
+
+#[tokio::test]
+async fn without_an_answer_of_compliance_no_money_moves() {
+    let scene = Scene::new().await;
+    scene.deposit(100_000_000, "in").await.unwrap();
+    scene.hold(Held::NoAnswer);
+    let refused = scene.withdraw(100_000_000, "out").await.unwrap_err();
+    assert_eq!((refused.kind, refused.code.as_str()), (Kind::Unavailable, "compliance_unavailable"));
+    assert_eq!(minor(scene.view().await.cash), 100_000_000);
 }

@@ -35,7 +35,8 @@ async fn a_day(poisoned: bool) -> (Scene, Vec<PortfolioValued>) {
     (scene, of_second)
 }
 
-async fn asked(scene: &Scene, request: Request, change: &str) {
+/// Asks for something as an operator does, and waits until it is done.
+pub async fn asked(scene: &Scene, request: Request, change: &str) {
     let unit = Unit::new("portfolio", &scene.portfolio);
     assert!(quarantine::request(scene.stage.db("portfolio"), &unit, request, "olga").await.unwrap());
     let done = async {

@@ -1,6 +1,7 @@
 //! What the tests share: a stage with the service on it, its owner, and shorthands for events.
 use moneta_contracts::{
-    common,
+    common, compliance as pb_compliance,
+    doubles::HoldsDouble,
     events::{Bar, BarClosed, SessionClosed, Side, TradeExecuted},
     portfolio as pb,
 };
@@ -12,7 +13,8 @@ use moneta_kit::{
 use moneta_types::{
     Cause, Currency, Date, ExecutionId, Money, OrderId, PortfolioId, Price, Quantity, Timestamp, UserId,
 };
-use tonic::Status;
+use std::sync::{Arc, Mutex};
+use tonic::{Status, service::Routes};
 
 pub fn anna() -> UserId {
     UserId::from_uuid(Cause::named("anna").uuid())
@@ -38,14 +40,42 @@ pub fn day(number: u64) -> Date {
 pub struct Scene {
     pub stage: Stage,
     pub portfolio: String,
+    held: Arc<Mutex<Held>>,
+}
+
+/// What compliance holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Held {
+    #[default]
+    Nothing,
+    Action(&'static str),
+    NoAnswer,
 }
 
 impl Scene {
     pub async fn new() -> Self {
-        let stage = Stage::start(&[moneta_portfolio::SERVICE], |config| config).await;
-        let mut scene = Self { stage, portfolio: String::new() };
+        let held: Arc<Mutex<Held>> = Arc::default();
+        let asked = Arc::clone(&held);
+        let double = HoldsDouble::new(move |request| match *asked.lock().unwrap() {
+            Held::Nothing => Ok(pb_compliance::CheckHoldResponse { allowed: true, ..Default::default() }),
+            Held::Action(action) if request.action != action => {
+                Ok(pb_compliance::CheckHoldResponse { allowed: true, ..Default::default() })
+            }
+            Held::Action(_) => Ok(pb_compliance::CheckHoldResponse {
+                allowed: false,
+                client_text: "contact_us".to_owned(),
+                message: "AML review".to_owned(),
+            }),
+            Held::NoAnswer => Err(Status::unavailable("compliance is down")),
+        });
+        let stage = Stage::builder(&[moneta_portfolio::SERVICE]).fake("compliance", Routes::new(double)).start().await;
+        let mut scene = Self { stage, portfolio: String::new(), held };
         scene.portfolio = scene.create("first").await.unwrap().portfolio_id;
         scene
+    }
+
+    pub fn hold(&self, held: Held) {
+        *self.held.lock().unwrap() = held;
     }
 
     pub async fn create(&self, reference: &str) -> Result<pb::PortfolioView, ProblemView> {

@@ -1,7 +1,7 @@
 //! Everything a control may look at, gathered beforehand, so that a control is a pure function.
 use crate::{Result, order::Intent};
 use moneta_contracts::events::Side;
-use moneta_types::{Currency, Money, Price, Quantity, Timestamp};
+use moneta_types::{ClientText, Currency, InternalNote, Money, Price, Quantity, Timestamp};
 use rust_decimal::Decimal;
 
 /// An order and what is known about its client, its portfolio and the market.
@@ -21,6 +21,8 @@ pub struct ControlCase {
     pub messages: Messages,
     /// Kill switches that are engaged.
     pub switches: Vec<KillSwitch>,
+    /// What the client is told of holds that cover this order.
+    pub held: Vec<ClientText>,
     /// The limits in force.
     pub limits: Limits,
 }
@@ -128,8 +130,8 @@ pub struct KillSwitch {
     pub scope: Scope,
     /// Which one; empty for all.
     pub target: String,
-    /// Why.
-    pub reason: String,
+    /// Why; for staff alone.
+    pub reason: InternalNote,
     /// Who engaged it.
     pub by: String,
     /// When.

@@ -4,6 +4,7 @@ mod case;
 mod cash;
 mod currency;
 mod duplicate_intent;
+mod hold;
 mod instrument;
 mod kill_switch;
 mod maximum_value;
@@ -101,6 +102,7 @@ pub struct Control {
 /// Every control, in the order in which their verdicts are listed.
 pub const CONTROLS: &[Control] = &[
     kill_switch::CONTROL,
+    hold::CONTROL,
     instrument::CONTROL,
     currency::CONTROL,
     reference_price::CONTROL,

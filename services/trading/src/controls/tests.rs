@@ -2,7 +2,7 @@
 use super::*;
 use crate::order::{Intent, Origin, Pricing, TimeInForce};
 use moneta_contracts::events::Side;
-use moneta_types::{Cause, Currency, Money, PortfolioId, Quantity, Timestamp, UserId};
+use moneta_types::{Cause, ClientText, Currency, InternalNote, Money, PortfolioId, Quantity, Timestamp, UserId};
 use rust_decimal::Decimal;
 
 fn usd(major: i64) -> Money {
@@ -49,6 +49,7 @@ fn case() -> ControlCase {
         },
         messages: Messages::default(),
         switches: Vec::new(),
+        held: Vec::new(),
         limits: crate::Config::default().limits(),
     }
 }
@@ -195,7 +196,7 @@ fn a_kill_switch_stops_what_it_names_and_nothing_else() {
     let switch = |scope, target: &str| KillSwitch {
         scope,
         target: target.to_owned(),
-        reason: "runaway".to_owned(),
+        reason: InternalNote::read("reason", "runaway").unwrap(),
         by: "compliance".to_owned(),
         at: Timestamp::EPOCH,
     };
@@ -207,6 +208,21 @@ fn a_kill_switch_stops_what_it_names_and_nothing_else() {
         case.switches = vec![switch(Scope::Agent, "rebalancer")];
     });
     allowed(|case| case.switches = vec![switch(Scope::Agent, "rebalancer"), switch(Scope::Instrument, "KO")]);
+}
+
+#[test]
+fn a_hold_stops_the_order_and_says_words_of_the_list_alone() {
+    only("hold", |case| case.held = vec![ClientText::ContactUs]);
+    let mut stopped = case();
+    let reason = InternalNote::read("reason", "AML review").unwrap();
+    stopped.switches = vec![KillSwitch {
+        scope: Scope::All,
+        target: String::new(),
+        reason,
+        by: "compliance".to_owned(),
+        at: Timestamp::EPOCH,
+    }];
+    assert!(!format!("{:?}", evaluate(&stopped)).contains("AML"));
 }
 
 #[test]
@@ -222,7 +238,8 @@ fn an_unknown_untradable_or_foreign_instrument_is_denied() {
 fn what_cannot_be_computed_is_denied_and_does_not_panic() {
     let mut huge = case();
     huge.intent.quantity = Quantity::from_nanos(i64::MAX);
-    huge.reference.as_mut().unwrap().price = moneta_types::Price::new(Decimal::MAX).unwrap();
+    let dearest = Decimal::from(moneta_types::bounds::LARGEST_PRICE);
+    huge.reference.as_mut().unwrap().price = moneta_types::Price::new(dearest).unwrap();
     assert!(failed(&huge).contains(&"maximum_value".to_owned()));
     huge.intent.expected_price = Some("0.000000000001".parse().unwrap());
     huge.intent.pricing = Pricing::Limit("0.000000000001".parse().unwrap());

@@ -139,6 +139,12 @@ impl Desk {
             working,
             messages: store::messages_since(reader, intent.owner, now).await?,
             switches: store::engaged(reader).await?,
+            held: store::active_holds(reader, Some(intent.owner))
+                .await?
+                .iter()
+                .filter(|hold| hold.stops(intent))
+                .map(|hold| hold.client_text)
+                .collect(),
             limits: self.config.limits(),
         })
     }
@@ -260,7 +266,7 @@ fn verdict(message: common::Verdict) -> Verdict {
 }
 
 /// A neighbour's refusal as our own, when it is about what the caller asked for; else the neighbour is not available.
-fn passed_on(status: &tonic::Status, service: &str) -> Problem {
+pub(super) fn passed_on(status: &tonic::Status, service: &str) -> Problem {
     let view = Problem::from_status(status);
     match view.kind {
         Kind::NotFound => Problem::new(Kind::NotFound, "not_found", view.message),

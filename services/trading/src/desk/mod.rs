@@ -4,6 +4,7 @@
 //! and key; and whatever the broker's answer was or was not, asking the broker again leads to the same state.
 mod cancel;
 mod gather;
+pub(crate) mod holds;
 mod reconcile;
 mod submit;
 
@@ -13,7 +14,7 @@ use crate::{
     Config, Result,
     broker::Broker,
     controls::Instrument,
-    order::{Order, State},
+    order::{Order, Origin, State},
     store,
 };
 use moneta_contracts::events::{
@@ -21,6 +22,7 @@ use moneta_contracts::events::{
 };
 use moneta_kit::{
     client::Directory,
+    identity::Identity,
     service::ServiceContext,
     store::{Db, Tx},
 };
@@ -70,9 +72,11 @@ impl Desk {
         let clock = &self.clock;
         match order.state {
             State::Submitted => tx.publish(&OrderSubmitted { order: snapshot }, cause, clock).await?,
-            State::Accepted => tx.publish(&OrderAccepted { order: snapshot }, cause, clock).await?,
+            // What the broker makes of an order is brought about by whoever placed it, also when a crash came in between and
+            // only a reconciliation records it.
+            State::Accepted => tx.publish_as(&OrderAccepted { order: snapshot }, cause, &placer(order), clock).await?,
             State::Denied => tx.publish(&OrderDenied { order: snapshot }, cause, clock).await?,
-            State::Rejected => tx.publish(&OrderRejected { order: snapshot }, cause, clock).await?,
+            State::Rejected => tx.publish_as(&OrderRejected { order: snapshot }, cause, &placer(order), clock).await?,
             State::Canceled => tx.publish(&OrderCanceled { order: snapshot }, cause, clock).await?,
             State::Expired => tx.publish(&OrderExpired { order: snapshot }, cause, clock).await?,
             _ => return Ok(()),
@@ -102,5 +106,13 @@ impl Desk {
         };
         tx.publish(&event, Cause::new(fill.execution.uuid()), &self.clock).await?;
         Ok(())
+    }
+}
+
+/// Who placed an order, as the audit log names him.
+fn placer(order: &Order) -> String {
+    match order.intent.origin {
+        Origin::SelfDirected => order.intent.owner.to_string(),
+        Origin::Recommendation | Origin::Agent => Identity::service("advisor", Some(order.intent.owner)).actor(),
     }
 }

@@ -129,6 +129,12 @@ pub async fn find_by_key(reader: &mut Reader<'_>, owner: UserId, key: &str) -> R
     }
 }
 
+/// Replaces the keys that an erased user gave his orders: they were his own words. The orders stay, as the law demands.
+pub async fn forget_keys(tx: &mut Tx, owner: UserId) -> Result<()> {
+    tx.execute("UPDATE orders SET idempotency_key = order_id WHERE owner_id = $1", args![owner]).await?;
+    Ok(())
+}
+
 /// Working orders of a portfolio, oldest first.
 pub async fn working(reader: &mut Reader<'_>, portfolio: PortfolioId) -> Result<Vec<Order>> {
     let sql = format!("{COLUMNS} WHERE working = 1 AND portfolio_id = $1 ORDER BY seq");

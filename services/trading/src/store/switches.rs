@@ -5,6 +5,7 @@ use crate::{
     controls::{KillSwitch, Scope},
 };
 use moneta_kit::{args, store::Tx};
+use moneta_types::InternalNote;
 
 /// Engages a switch; `false` when it is engaged already, and nothing is changed.
 pub async fn engage(tx: &mut Tx, switch: &KillSwitch) -> Result<bool> {
@@ -12,7 +13,7 @@ pub async fn engage(tx: &mut Tx, switch: &KillSwitch) -> Result<bool> {
         .execute(
             "INSERT INTO kill_switches (scope, target, reason, engaged_by, at_micros) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (scope, target) DO NOTHING",
-            args![switch.scope.as_str(), switch.target, switch.reason, switch.by, switch.at],
+            args![switch.scope.as_str(), switch.target, switch.reason.for_staff(), switch.by, switch.at],
         )
         .await?;
     Ok(added == 1)
@@ -36,7 +37,7 @@ pub async fn engaged(reader: &mut Reader<'_>) -> Result<Vec<KillSwitch>> {
             Ok(KillSwitch {
                 scope: Scope::named(&scope).ok_or(Error::Stored { what: "scope", value: scope })?,
                 target: row.text("target")?,
-                reason: row.text("reason")?,
+                reason: InternalNote::stored(row.text("reason")?),
                 by: row.text("engaged_by")?,
                 at: row.get("at_micros")?,
             })

@@ -27,6 +27,8 @@ pub struct World {
     pub compliance_answers: bool,
     pub approved: bool,
     pub asked_compliance: u32,
+    /// Holds, as they were placed.
+    pub holds: Vec<compliance::Hold>,
 }
 
 #[derive(Clone)]
@@ -86,6 +88,9 @@ double!(MarketDouble, "moneta.market_data.v1.MarketData", {
 });
 double!(ComplianceDouble, "moneta.compliance.v1.Compliance", {
     "CheckOrder" => check_order(compliance::CheckOrderRequest);
+    "PlaceHold" => place_hold(compliance::PlaceHoldRequest);
+    "ListHolds" => list_holds(compliance::ListHoldsRequest);
+    "ReleaseHold" => release_hold(compliance::ReleaseHoldRequest);
 });
 double!(AdvisorDouble, "moneta.advisor.v1.Advisor", {
     "CheckApproval" => check_approval(advisor::CheckApprovalRequest);
@@ -189,4 +194,40 @@ fn check_approval(
     let approved = world.lock().approved;
     let reason = if approved { String::new() } else { "the proposal was not approved".to_owned() };
     Ok(advisor::CheckApprovalResponse { approved, reason })
+}
+
+fn place_hold(world: &Shared, request: Request<compliance::PlaceHoldRequest>) -> Result<compliance::Hold, Status> {
+    let mut world = world.lock();
+    let request = request.into_inner();
+    let hold = compliance::Hold {
+        hold_id: uuid(world.holds.len()),
+        user_id: request.user_id,
+        covers: request.covers,
+        reason: request.reason,
+        client_text: "contact_us".to_owned(),
+        placed_by: crate::scene::ben().to_string(),
+        reference: request.reference,
+        ..Default::default()
+    };
+    world.holds.push(hold.clone());
+    Ok(hold)
+}
+
+fn uuid(nth: usize) -> String {
+    moneta_types::Cause::named(&format!("hold {nth}")).to_string()
+}
+
+fn list_holds(
+    world: &Shared,
+    request: Request<compliance::ListHoldsRequest>,
+) -> Result<compliance::ListHoldsResponse, Status> {
+    let user = request.into_inner().user_id;
+    let holds = world.lock().holds.iter().filter(|hold| hold.user_id == user).cloned().collect();
+    Ok(compliance::ListHoldsResponse { holds, next_cursor: String::new() })
+}
+
+fn release_hold(world: &Shared, request: Request<compliance::ReleaseHoldRequest>) -> Result<compliance::Hold, Status> {
+    let id = request.into_inner().hold_id;
+    let hold = world.lock().holds.iter().find(|hold| hold.hold_id == id).cloned();
+    hold.ok_or_else(|| Status::not_found("no such hold"))
 }

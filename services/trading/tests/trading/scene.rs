@@ -64,6 +64,7 @@ impl Scene {
             compliance_answers: true,
             approved: true,
             asked_compliance: 0,
+            holds: Vec::new(),
         })));
         let stage = Stage::builder(&[def])
             .config(move |config| {

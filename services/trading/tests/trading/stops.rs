@@ -1,7 +1,7 @@
 //! The kill switch: one call stops new orders and cancels working ones; people with the role only.
 use crate::scene::{Scene, anna, answer, ben, failed, order};
 use moneta_contracts::{
-    events::{KillSwitchChanged, OrderCanceled},
+    events::{HoldPlaced, HoldReleased, KillSwitchChanged, OrderCanceled},
     trading as pb,
 };
 use moneta_kit::{
@@ -37,7 +37,10 @@ async fn an_engaged_switch_cancels_what_works_and_denies_what_comes_until_it_is_
     let state = set(&scene, STAFF, "instrument", "AAPL", true, "wrong prices").await.unwrap();
     assert_eq!((state.engaged[0].target.as_str(), state.engaged[0].by.clone()), ("AAPL", ben().to_string()));
     let cancelled = scene.get(&working.order_id).await;
-    assert_eq!((cancelled.status.as_str(), cancelled.reason.as_str()), ("canceled", "kill switch: wrong prices"));
+    assert_eq!(
+        (cancelled.status.as_str(), cancelled.reason.as_str()),
+        ("canceled", "trading is paused at the moment; orders are not sent until it goes on")
+    );
     assert_eq!(scene.get(&other.order_id).await.status, "accepted");
     assert_eq!(failed(&scene.submit(order("buy", "AAPL", "2", "c")).await.unwrap()), ["kill_switch"]);
     set(&scene, STAFF, "instrument", "AAPL", true, "again").await.unwrap();
@@ -64,7 +67,59 @@ async fn each_scope_stops_its_own() {
     };
     assert_eq!(failed(&scene.submit_by_adviser(agent).await.unwrap()), ["kill_switch"]);
     set(&scene, STAFF, "client", &anna().to_string(), true, "why").await.unwrap();
-    assert_eq!(failed(&scene.submit(order("buy", "AAPL", "3", "c")).await.unwrap()), ["kill_switch"]);
+    assert_eq!(failed(&scene.submit(order("buy", "AAPL", "3", "c")).await.unwrap()), ["hold"]);
+}
+
+#[tokio::test]
+async fn the_switch_for_a_client_is_a_hold_whose_reason_he_never_reads() {
+    let scene = Scene::new().await;
+    let working = scene.submit(order("buy", "AAPL", "1", "a")).await.unwrap();
+    let state = set(&scene, STAFF, "client", &anna().to_string(), true, "AML review").await.unwrap();
+    assert_eq!((state.engaged[0].scope.as_str(), state.engaged[0].by.clone()), ("client", ben().to_string()));
+    let cancelled = scene.get(&working.order_id).await;
+    assert_eq!(cancelled.status, "canceled");
+    let denied = scene.submit(order("buy", "AAPL", "2", "b")).await.unwrap();
+    assert_eq!(failed(&denied), ["hold"]);
+    assert!(!format!("{cancelled:?}{denied:?}").contains("AML"), "{cancelled:?} {denied:?}");
+    assert_eq!(scene.world.lock().holds[0].reason, "AML review");
+    let state = set(&scene, STAFF, "client", &anna().to_string(), false, "settled").await.unwrap();
+    assert!(state.engaged.is_empty());
+    assert_eq!(scene.submit(order("buy", "AAPL", "3", "c")).await.unwrap().status, "accepted");
+}
+
+#[tokio::test]
+async fn a_hold_that_compliance_tells_of_cancels_what_works_and_denies_what_comes_until_its_release() {
+    let scene = Scene::new().await;
+    let working = scene.submit(order("buy", "AAPL", "1", "a")).await.unwrap();
+    let hold_id = moneta_types::HoldId::from_uuid(moneta_types::Cause::named("a hold").uuid());
+    let placed = HoldPlaced {
+        hold_id,
+        user_id: anna(),
+        portfolio_id: None,
+        covers: vec!["orders".to_owned()],
+        severity: "critical".to_owned(),
+        client_text: "contact_us".to_owned(),
+        reason_digest: "0".repeat(64),
+        by: ben().to_string(),
+    };
+    scene.stage.publish(&placed, moneta_types::Cause::named("placed")).await;
+    scene.stage.quiet().await;
+    let cancelled = scene.get(&working.order_id).await;
+    assert_eq!(
+        (cancelled.status.as_str(), cancelled.reason.as_str()),
+        ("canceled", "we cannot do this at the moment; please contact us")
+    );
+    assert_eq!(failed(&scene.submit(order("buy", "AAPL", "2", "b")).await.unwrap()), ["hold"]);
+    let released = HoldReleased {
+        hold_id,
+        user_id: anna(),
+        portfolio_id: None,
+        reason_digest: "0".repeat(64),
+        by: anna().to_string(),
+    };
+    scene.stage.publish(&released, moneta_types::Cause::named("released")).await;
+    scene.stage.quiet().await;
+    assert_eq!(scene.submit(order("buy", "AAPL", "3", "c")).await.unwrap().status, "accepted");
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub struct Consent {
     pub at: Timestamp,
 }
 
-/// Documents that an account accepts by being made, with the version in force.
+/// Documents that a user may consent to, with the version in force.
 pub const DOCUMENTS: &[(&str, &str)] =
     &[("terms_of_service", "1"), ("privacy_notice", "1"), (crate::preferences::ALGORITHM_DISCLOSURE, "1")];
 
@@ -39,6 +39,7 @@ pub fn export(
     preferences: &[(String, String)],
     consents: &[Consent],
     sessions: &[(Timestamp, Option<Timestamp>)],
+    care: &[(bool, String, Timestamp)],
     at: Timestamp,
 ) -> Value {
     let questionnaires: Vec<Value> = questionnaires
@@ -80,12 +81,15 @@ pub fn export(
             "status": account.status.as_str(),
             "created": account.created,
             "vulnerable": account.vulnerable,
-            "autonomy": account.autonomy.as_str(),
             "time_zone": account.time_zone.name(),
         },
         "questionnaires": questionnaires,
         "preferences": preferences,
         "consents": consents,
         "sessions": sessions,
+        "particular_care": care
+            .iter()
+            .map(|(vulnerable, reason, at)| json!({ "vulnerable": vulnerable, "reason": reason, "at": at }))
+            .collect::<Vec<_>>(),
     })
 }

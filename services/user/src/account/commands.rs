@@ -1,22 +1,24 @@
 //! Registration, provisioning, and changes of the profile.
-use super::{Account, Autonomy, Email, Password, Status, base_currency, display_name, roles, time_zone};
-use crate::{
-    App, Error, Result,
-    access::{Consent, DOCUMENTS},
-    store::NewAccount,
+use super::{
+    Account, Autonomy, Email, Password, Status, base_currency, display_name, password::About, roles, time_zone,
 };
+use crate::{App, Error, Result, store::NewAccount};
 use moneta_contracts::{
     events::{ProfileChanged, UserRegistered},
     user as pb,
 };
-use moneta_kit::identity::{Identity, Role};
+use moneta_kit::{
+    identity::{Identity, Role},
+    problem::Problem,
+};
 use moneta_types::{Cause, UserId};
 
 impl App {
     /// Opens an investor's account. The same request (the same cause) answers the same account again.
     pub async fn register(&self, request: pb::RegisterRequest, cause: Cause) -> Result<Account> {
         let email = Email::parse(&request.email)?;
-        let password = Password::new(&request.password, email.as_str())?;
+        let about = About { email: email.as_str(), name: &request.display_name };
+        let password = Password::new("password", &request.password, about)?;
         let user_id = UserId::from_uuid(cause.derive("user"));
         let account = Account {
             user_id,
@@ -27,7 +29,7 @@ impl App {
             status: Status::Active,
             created: self.clock.now(),
             vulnerable: false,
-            autonomy: Autonomy::Approve,
+            autonomy: Autonomy::Advise,
             time_zone: chrono_tz::Tz::UTC,
         };
         if let Some(before) = self.store.account(user_id).await?
@@ -41,7 +43,11 @@ impl App {
     /// Creates or returns an account with roles. The id derives from the platform's seed and the e-mail address, so that
     /// two runs from one seed have the same users.
     pub async fn provision(&self, caller: &Identity, request: pb::ProvisionAccountRequest) -> Result<Account> {
-        caller.require(&[Role::Admin])?;
+        // A person adds staff with a second one's approval, and never through here.
+        if !caller.is_service() {
+            return Err(Problem::denied("service_required", "this is for the platform itself").into());
+        }
+        refuse_autonomy(&request.autonomy)?;
         let email = Email::parse(&request.email)?;
         let index = self.store.emails().of(&email)?;
         if let Some(before) = self.store.account_by_email(&index).await? {
@@ -56,10 +62,11 @@ impl App {
             status: Status::Active,
             created: self.clock.now(),
             vulnerable: request.vulnerable,
-            autonomy: if request.autonomy.is_empty() { Autonomy::Approve } else { request.autonomy.parse()? },
+            autonomy: Autonomy::Advise,
             time_zone: time_zone(&request.time_zone)?,
         };
-        let password = Password::new(&request.password, email.as_str())?;
+        // A demo's password is known to everybody anyway; people choose theirs when they register.
+        let password = Password::provisioned(&request.password)?;
         // The event's id comes from the account, so that two runs tell it alike.
         let cause = Cause::new(account.user_id.uuid());
         match self.create(account, &email, password, caller.subject.clone(), cause).await {
@@ -96,20 +103,13 @@ impl App {
         let password_hash = self.hasher.hash(password).await?;
         let email_index = self.store.emails().of(email)?;
         let mut tx = self.store.begin().await?;
-        let new = NewAccount { account: &account, email_index: &email_index, password_hash: &password_hash };
+        let new = NewAccount {
+            account: &account,
+            email_index: &email_index,
+            password_hash: &password_hash,
+            must_change_password: false,
+        };
         self.store.insert_account(&mut tx, new).await?;
-        for (document, version) in DOCUMENTS {
-            let consent = Consent {
-                document: (*document).to_owned(),
-                version: (*version).to_owned(),
-                decision: "accepted".to_owned(),
-                at: account.created,
-            };
-            self.store.record_consent(&mut tx, account.user_id, &consent).await?;
-        }
-        self.store
-            .set_preference(&mut tx, account.user_id, crate::preferences::ALGORITHM_DISCLOSURE, "accepted")
-            .await?;
         let roles = account.roles.iter().map(ToString::to_string).collect();
         let event = UserRegistered { user_id: account.user_id, roles };
         tx.publish_as(&event, cause.part("account"), &actor, &self.clock).await?;
@@ -117,28 +117,15 @@ impl App {
         Ok(account)
     }
 
-    /// Changes a profile. The owner changes how he is called, where he lives and what the agent may do; that a client is
-    /// vulnerable is noted by staff (PRIN 2A), who change nothing else.
+    /// Changes a profile: how its owner is called and where he lives.
     pub async fn update_profile(
         &self,
         caller: &Identity,
         request: pb::UpdateProfileRequest,
         cause: Cause,
     ) -> Result<Account> {
-        let owners_fields = request.display_name.is_some() || request.time_zone.is_some() || request.autonomy.is_some();
-        let mut stored = if request.vulnerable.is_some() {
-            let stored = self.visible(caller, &request.user_id).await?;
-            caller.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
-            if stored.account.status == Status::Erased {
-                return Err(Error::Erased);
-            }
-            stored
-        } else {
-            self.changeable(caller, &request.user_id).await?
-        };
-        if owners_fields {
-            caller.may_change(stored.account.user_id, "user", stored.account.user_id)?;
-        }
+        refuse_autonomy(request.autonomy.as_deref().unwrap_or_default())?;
+        let mut stored = self.changeable(caller, &request.user_id).await?;
         let mut fields = Vec::new();
         let account = &mut stored.account;
         if let Some(name) = &request.display_name {
@@ -146,12 +133,6 @@ impl App {
         }
         if let Some(zone) = &request.time_zone {
             replace(&mut account.time_zone, time_zone(zone)?, "time_zone", &mut fields);
-        }
-        if let Some(autonomy) = &request.autonomy {
-            replace(&mut account.autonomy, autonomy.parse()?, "autonomy", &mut fields);
-        }
-        if let Some(vulnerable) = request.vulnerable {
-            replace(&mut account.vulnerable, vulnerable, "vulnerable", &mut fields);
         }
         // A repeated request finds nothing to change, and says nothing a second time.
         if !fields.is_empty() {
@@ -172,8 +153,15 @@ impl App {
     /// Every investor's account that is in use; for staff who look after clients, and for services.
     pub async fn list_investors(&self, caller: &Identity) -> Result<Vec<Account>> {
         caller.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
+        caller.sees_clients();
         self.store.investors().await
     }
+}
+
+/// How far the agent may go has one source, the portfolio's mandate.
+fn refuse_autonomy(given: &str) -> Result<()> {
+    let allowed = "nothing here: the mandate of a portfolio says how far the agent may go";
+    if given.is_empty() { Ok(()) } else { Err(Error::invalid("autonomy", given, allowed)) }
 }
 
 fn replace<T: PartialEq>(field: &mut T, value: T, name: &str, changed: &mut Vec<String>) {

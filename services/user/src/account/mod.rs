@@ -2,6 +2,7 @@
 mod commands;
 pub mod email;
 pub mod password;
+mod strength;
 pub mod vault;
 
 pub use email::Email;
@@ -19,6 +20,8 @@ use std::str::FromStr;
 pub enum Status {
     /// In use.
     Active,
+    /// Disabled: nobody signs in with it.
+    Locked,
     /// The personal data are destroyed; only the id remains.
     Erased,
 }
@@ -28,6 +31,7 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Locked => "locked",
             Self::Erased => "erased",
         }
     }
@@ -36,6 +40,7 @@ impl Status {
     pub fn from_stored(text: &str) -> Result<Self> {
         match text {
             "active" => Ok(Self::Active),
+            "locked" => Ok(Self::Locked),
             "erased" => Ok(Self::Erased),
             _ => Err(Error::Stored { column: "status", value: text.to_owned() }),
         }
@@ -95,7 +100,7 @@ pub struct Account {
     pub created: Timestamp,
     /// Needs more care (PRIN 2A): wording and gates change.
     pub vulnerable: bool,
-    /// How the agent may act.
+    /// Not used any more: the mandate says how the agent may act. The column goes with a later version.
     pub autonomy: Autonomy,
     /// Where his day begins and ends.
     pub time_zone: chrono_tz::Tz,
@@ -112,7 +117,7 @@ impl From<Account> for pb::Account {
             status: account.status.as_str().to_owned(),
             created_micros: account.created.micros(),
             vulnerable: account.vulnerable,
-            autonomy: account.autonomy.as_str().to_owned(),
+            autonomy: String::new(),
             time_zone: account.time_zone.name().to_owned(),
         }
     }

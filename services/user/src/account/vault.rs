@@ -13,20 +13,24 @@ pub struct Vault {
     key: UserKey,
 }
 
+/// Which of the user's keys it is.
+const SCOPE: &str = "user";
+
 impl Vault {
-    /// A vault for a new user, and the wrapped key to store with the account.
-    pub fn create(keys: &KeyRing, user: UserId) -> Result<(Self, Vec<u8>)> {
-        let wrapped = keys.new_user_key()?;
-        Ok((Self::open_with(keys, user, &wrapped)?, wrapped))
+    /// The vault of a new user.
+    pub fn create(keys: &KeyRing, user: UserId) -> Result<Self> {
+        Ok(Self { keys: keys.clone(), user, key: keys.user_key(user, SCOPE)? })
     }
 
     /// The vault of a stored user; nothing when the key was destroyed.
-    pub fn open(keys: &KeyRing, user: UserId, wrapped: Option<&[u8]>) -> Result<Option<Self>> {
-        wrapped.map(|wrapped| Self::open_with(keys, user, wrapped)).transpose()
+    pub fn open(keys: &KeyRing, user: UserId) -> Result<Option<Self>> {
+        let key = keys.find_user_key(user, SCOPE)?;
+        Ok(key.map(|key| Self { keys: keys.clone(), user, key }))
     }
 
-    fn open_with(keys: &KeyRing, user: UserId, wrapped: &[u8]) -> Result<Self> {
-        Ok(Self { keys: keys.clone(), user, key: keys.unwrap(wrapped)? })
+    /// Keeps a key that was kept in the database before.
+    pub fn adopt(keys: &KeyRing, user: UserId, wrapped: &[u8]) -> Result<()> {
+        Ok(keys.adopt_user_key(user, SCOPE, wrapped)?)
     }
 
     /// Seals a field.
@@ -58,8 +62,17 @@ impl EmailIndex {
 
     /// The index of an address.
     pub fn of(&self, email: &Email) -> Result<String> {
+        self.hash(email.as_str())
+    }
+
+    /// The key of a counter of failed logins; no address has such a text.
+    pub fn of_counter(&self, name: &str) -> Result<String> {
+        self.hash(&format!("counter {name}"))
+    }
+
+    fn hash(&self, text: &str) -> Result<String> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(|error| Error::Hash(error.to_string()))?;
-        mac.update(email.as_str().as_bytes());
+        mac.update(text.as_bytes());
         Ok(hex::encode(mac.finalize().into_bytes()))
     }
 }

@@ -1,5 +1,5 @@
 //! Reading and setting preferences.
-use super::{ALGORITHM_DISCLOSURE, KNOWN, check};
+use super::{KNOWN, check, consent_version};
 use crate::{App, Result, access::Consent};
 use moneta_contracts::{events::ProfileChanged, user as pb};
 use moneta_kit::identity::Identity;
@@ -31,10 +31,10 @@ impl App {
             let mut tx = self.store.begin().await?;
             for (key, value) in &given {
                 self.store.set_preference(&mut tx, user, key, value).await?;
-                if *key == ALGORITHM_DISCLOSURE {
+                if let Some(version) = consent_version(key) {
                     let consent = Consent {
                         document: (*key).to_owned(),
-                        version: "1".to_owned(),
+                        version: version.to_owned(),
                         decision: (*value).to_owned(),
                         at: self.clock.now(),
                     };
@@ -52,7 +52,9 @@ impl App {
     async fn effective(&self, user: UserId) -> Result<pb::Preferences> {
         let mut values: HashMap<String, String> =
             KNOWN.iter().map(|known| (known.key.to_owned(), known.default.to_owned())).collect();
-        values.extend(self.store.preferences(user).await?);
+        // What an older version kept and nothing reads is not shown.
+        let stored = self.store.preferences(user).await?;
+        values.extend(stored.into_iter().filter(|(key, _)| KNOWN.iter().any(|known| known.key == key)));
         Ok(pb::Preferences { values })
     }
 }

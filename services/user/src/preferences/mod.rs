@@ -2,6 +2,7 @@
 mod commands;
 
 use crate::{Error, Result};
+use moneta_types::Symbol;
 
 /// One preference that can be set.
 pub struct Known {
@@ -18,47 +19,42 @@ pub struct Known {
 /// It is a consent: every change is kept with its time.
 pub const ALGORITHM_DISCLOSURE: &str = "algorithm_disclosure";
 
-/// Every preference, by key.
+const CONSENT: &str = "one of accepted, withdrawn";
+
+fn is_consent(value: &str) -> bool {
+    matches!(value, "accepted" | "withdrawn")
+}
+
+/// The version of the document that a preference consents to; nothing for one that is no consent. A consent is what its owner
+/// sets: none is written for him.
+pub fn consent_version(key: &str) -> Option<&'static str> {
+    crate::access::DOCUMENTS.iter().find(|(document, _)| *document == key).map(|(_, version)| *version)
+}
+
+/// Every preference, by key. What nothing reads has no place here: a preference is obeyed or refused.
 pub const KNOWN: &[Known] = &[
+    Known { key: ALGORITHM_DISCLOSURE, default: "withdrawn", allowed: CONSENT, accepts: is_consent },
     Known {
-        key: ALGORITHM_DISCLOSURE,
-        default: "withdrawn",
-        allowed: "one of accepted, withdrawn",
-        accepts: |value| matches!(value, "accepted" | "withdrawn"),
-    },
-    Known {
-        key: "digest",
-        default: "none",
-        allowed: "one of none, daily, weekly",
-        accepts: |value| matches!(value, "none" | "daily" | "weekly"),
-    },
-    Known {
-        key: "esg_exclusions",
+        key: "exclusions",
         default: "",
-        allowed: "a comma-separated list of fossil_fuels, gambling, tobacco, weapons, or nothing",
+        allowed: "at most 100 symbols such as XOM, separated by commas, each once, or nothing",
         accepts: |value| {
+            let symbols: Vec<&str> = value.split(',').collect();
+            let distinct: std::collections::BTreeSet<_> = symbols.iter().collect();
             value.is_empty()
-                || value.split(',').all(|item| matches!(item, "fossil_fuels" | "gambling" | "tobacco" | "weapons"))
+                || (symbols.len() <= 100
+                    && distinct.len() == symbols.len()
+                    && symbols.iter().all(|symbol| symbol.parse::<Symbol>().is_ok()))
         },
     },
-    Known {
-        key: "language",
-        default: "en",
-        allowed: "one of en, de, fr",
-        accepts: |value| matches!(value, "en" | "de" | "fr"),
-    },
-    Known {
-        key: "theme",
-        default: "system",
-        allowed: "one of light, dark, system",
-        accepts: |value| matches!(value, "light" | "dark" | "system"),
-    },
+    Known { key: "privacy_notice", default: "withdrawn", allowed: CONSENT, accepts: is_consent },
+    Known { key: "terms_of_service", default: "withdrawn", allowed: CONSENT, accepts: is_consent },
 ];
 
 /// Checks one preference: an unknown key and a value that is not allowed are both refused.
 pub fn check(key: &str, value: &str) -> Result<&'static Known> {
     let known = KNOWN.iter().find(|known| known.key == key).ok_or_else(|| {
-        Error::invalid("values", key, "keys are algorithm_disclosure, digest, esg_exclusions, language, theme")
+        Error::invalid("values", key, "keys are algorithm_disclosure, exclusions, privacy_notice, terms_of_service")
     })?;
     if !(known.accepts)(value) {
         return Err(Error::invalid(known.key, value, known.allowed));
@@ -80,10 +76,14 @@ mod tests {
     fn an_unknown_key_and_a_bad_value_are_refused_by_name() {
         assert!(check("colour", "red").err().unwrap().to_string().contains("\"colour\""));
         assert_eq!(
-            check("theme", "pink").err().unwrap().to_string(),
-            r#"theme "pink" is not valid: one of light, dark, system"#
+            check("terms_of_service", "maybe").err().unwrap().to_string(),
+            r#"terms_of_service "maybe" is not valid: one of accepted, withdrawn"#
         );
-        assert!(check("esg_exclusions", "tobacco,weapons").is_ok());
-        assert!(check("esg_exclusions", "tobacco,").is_err());
+        for unread in ["digest", "esg_exclusions", "language", "theme"] {
+            assert!(check(unread, "en").is_err(), "nothing reads {unread}");
+        }
+        assert!(check("exclusions", "XOM,KO").is_ok());
+        assert!(check("exclusions", "XOM,").is_err());
+        assert!(check("exclusions", "XOM,XOM").is_err());
     }
 }

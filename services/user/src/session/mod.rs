@@ -1,8 +1,10 @@
 //! Sessions: refresh tokens that can be used once, and the wait after failed logins. Both live in real time, also while
 //! a replay moves the platform's clock.
 mod commands;
+mod places;
 
-use crate::config::Config;
+pub use places::{Counter, Place};
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use moneta_kit::entropy::random_bytes;
 use sha2::{Digest, Sha256};
@@ -34,17 +36,6 @@ pub fn hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }
 
-/// Seconds to wait after `failures` failed logins in a row; nothing while they are few.
-pub fn wait_seconds(failures: u32, config: &Config) -> u64 {
-    match failures.checked_sub(config.lockout_after) {
-        None => 0,
-        Some(beyond) => {
-            let doubled = 1_u64.checked_shl(beyond.min(63)).unwrap_or(u64::MAX);
-            config.lockout_seconds.saturating_mul(doubled).min(config.lockout_max_seconds)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,12 +47,5 @@ mod tests {
         assert_eq!(first.expose().len(), 43);
         assert_eq!(first.hash(), hash(first.expose()));
         assert!(!first.hash().contains(first.expose()));
-    }
-
-    #[test]
-    fn the_wait_doubles_and_is_bounded() {
-        let config = Config::default();
-        let waits: Vec<_> = [0, 4, 5, 6, 7, 10, 500, u32::MAX].map(|failures| wait_seconds(failures, &config)).to_vec();
-        assert_eq!(waits, [0, 0, 30, 60, 120, 900, 900, 900]);
     }
 }

@@ -12,8 +12,8 @@ use moneta_kit::{
 };
 use moneta_types::{Currency, Timestamp, UserId};
 
-const COLUMNS: &str = "user_id, email_sealed, display_name_sealed, password_hash, user_key, roles, base_currency, status, \
-                       vulnerable, autonomy, time_zone, created, erased";
+const COLUMNS: &str = "user_id, email_sealed, display_name_sealed, password_hash, roles, base_currency, status, \
+                       vulnerable, autonomy, time_zone, created, erased, token_generation, must_change_password";
 
 /// An account as stored: the account itself, and what only this service reads.
 pub struct StoredAccount {
@@ -25,6 +25,10 @@ pub struct StoredAccount {
     pub vault: Option<Vault>,
     /// When it was erased.
     pub erased: Option<Timestamp>,
+    /// The generation of its tokens.
+    pub generation: u32,
+    /// Its password was given out by somebody else.
+    pub must_change_password: bool,
 }
 
 /// What is stored with a new account.
@@ -35,6 +39,8 @@ pub struct NewAccount<'a> {
     pub email_index: &'a str,
     /// The password's hash.
     pub password_hash: &'a str,
+    /// The password is somebody else's choice, and good for changing it alone.
+    pub must_change_password: bool,
 }
 
 impl Store {
@@ -54,22 +60,19 @@ impl Store {
 
     /// Accounts with the investor's role that are in use, oldest first.
     pub async fn investors(&self) -> Result<Vec<Account>> {
-        let sql = format!("SELECT {COLUMNS} FROM accounts WHERE status = 'active' ORDER BY created, user_id");
-        let rows = self.db.fetch_all(&sql, args![]).await?;
-        let mut accounts = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let account = self.read(row)?.account;
-            if account.roles.contains(&Role::Investor) {
-                accounts.push(account);
-            }
-        }
-        Ok(accounts)
+        let all = self.accounts_where("status = 'active'").await?.into_iter().map(|stored| stored.account);
+        Ok(all.filter(|account| account.roles.contains(&Role::Investor)).collect())
+    }
+
+    /// Accounts that a condition of our own text takes, oldest first.
+    pub(super) async fn accounts_where(&self, condition: &'static str) -> Result<Vec<StoredAccount>> {
+        let sql = format!("SELECT {COLUMNS} FROM accounts WHERE {condition} ORDER BY created, user_id");
+        self.db.fetch_all(&sql, args![]).await?.iter().map(|row| self.read(row)).collect()
     }
 
     fn read(&self, row: &Row) -> Result<StoredAccount> {
         let user_id: UserId = row.get("user_id")?;
-        let wrapped = row.opt_blob("user_key")?;
-        let vault = Vault::open(&self.keys, user_id, wrapped.as_deref())?;
+        let vault = Vault::open(&self.keys, user_id)?;
         let field = |column: &'static str, name: &'static str| -> Result<String> {
             match (&vault, row.opt_blob(column)?) {
                 (Some(vault), Some(sealed)) => vault.unseal(name, &sealed),
@@ -89,17 +92,20 @@ impl Store {
             time_zone: crate::account::time_zone(&row.text("time_zone")?)?,
         };
         let erased = row.opt_int("erased")?.map(Timestamp::from_micros);
-        Ok(StoredAccount { account, password_hash: row.opt_text("password_hash")?, vault, erased })
+        let generation = row.get("token_generation")?;
+        let must_change_password = row.get("must_change_password")?;
+        let password_hash = row.opt_text("password_hash")?;
+        Ok(StoredAccount { account, password_hash, vault, erased, generation, must_change_password })
     }
 
     /// Inserts an account; `EmailTaken` when its e-mail address or id is there already.
     pub async fn insert_account(&self, tx: &mut Tx, new: NewAccount<'_>) -> Result<()> {
         let account = new.account;
-        let (vault, wrapped) = Vault::create(&self.keys, account.user_id)?;
+        let vault = Vault::create(&self.keys, account.user_id)?;
         let roles: Vec<String> = account.roles.iter().map(ToString::to_string).collect();
         tx.execute(
-            "INSERT INTO accounts (user_id, email_index, email_sealed, display_name_sealed, password_hash, user_key, roles, \
-             base_currency, status, vulnerable, autonomy, time_zone, created) \
+            "INSERT INTO accounts (user_id, email_index, email_sealed, display_name_sealed, password_hash, roles, \
+             base_currency, status, vulnerable, autonomy, time_zone, created, must_change_password) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             args![
                 account.user_id,
@@ -107,18 +113,21 @@ impl Store {
                 vault.seal("email", &account.email)?,
                 vault.seal("display_name", &account.display_name)?,
                 new.password_hash,
-                wrapped,
                 roles.join(","),
                 account.base_currency,
                 account.status.as_str(),
                 account.vulnerable,
                 account.autonomy.as_str(),
                 account.time_zone.name(),
-                account.created
+                account.created,
+                new.must_change_password
             ],
         )
         .await
         .map_err(|error| if error.is_unique_violation() { Error::EmailTaken } else { error.into() })?;
+        if account.roles.contains(&Role::Admin) {
+            self.note_admin(tx, account.user_id, account.created).await?;
+        }
         Ok(())
     }
 
@@ -142,19 +151,18 @@ impl Store {
         if changed == 0 { Err(Error::Erased) } else { Ok(()) }
     }
 
-    /// Destroys the key and everything it sealed, and ends every session; whether there was anything to erase.
-    pub async fn erase(&self, tx: &mut Tx, user: UserId, reason: &str, at: Timestamp) -> Result<bool> {
-        // The wrapped key is overwritten before it is set to NULL, so that its bytes do not linger in the page.
-        tx.execute("UPDATE accounts SET user_key = $1 WHERE user_id = $2", args![vec![0_u8; 128], user]).await?;
+    /// Removes everything that the user's key sealed, his sessions and devices; whether there was anything to erase. The
+    /// key itself is destroyed after the commit.
+    pub async fn erase(&self, tx: &mut Tx, user: UserId, at: Timestamp) -> Result<bool> {
         let erased = tx
             .execute(
                 "UPDATE accounts SET email_index = NULL, email_sealed = NULL, display_name_sealed = NULL, password_hash = NULL, \
-                 user_key = NULL, status = 'erased', vulnerable = 0, time_zone = 'UTC', erased = $1, erase_reason = $2 \
-                 WHERE user_id = $3 AND status <> 'erased'",
-                args![at, reason, user],
+                 status = 'erased', vulnerable = 0, time_zone = 'UTC', erased = $1 WHERE user_id = $2 AND status <> 'erased'",
+                args![at, user],
             )
             .await?;
         tx.execute("UPDATE questionnaires SET answers_sealed = NULL WHERE user_id = $1", args![user]).await?;
+        tx.execute("UPDATE vulnerability_notes SET reason_sealed = NULL WHERE user_id = $1", args![user]).await?;
         tx.execute("DELETE FROM preferences WHERE user_id = $1", args![user]).await?;
         tx.execute(
             "DELETE FROM refresh_tokens WHERE family_id IN (SELECT family_id FROM session_families WHERE user_id = $1)",
@@ -218,6 +226,10 @@ impl Store {
     }
 }
 
+/// None at all, where every role of a new account waits for a second admin.
 fn read_roles(text: &str) -> Result<Vec<Role>> {
-    crate::account::roles(&text.split(',').map(str::to_owned).collect::<Vec<_>>())
+    text.split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| name.parse().map_err(|_| Error::Stored { column: "roles", value: text.to_owned() }))
+        .collect()
 }

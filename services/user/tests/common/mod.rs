@@ -1,18 +1,26 @@
 //! What the tests of the user service share.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use moneta_contracts::user::{Account, Answers, RegisterRequest};
+pub mod neighbours;
+
+use moneta_contracts::{
+    doubles::HoldsDouble,
+    portfolio::ListPortfoliosResponse,
+    user::{Account, Answers, RegisterRequest},
+};
 use moneta_kit::{client::Call, entropy::fresh_cause, problem::Problem, testing::Stage};
-use tonic::Status;
+use tonic::{Status, service::Routes};
 
-pub const PASSWORD: &str = "moneta-demo";
+pub const PASSWORD: &str = "seven tall lighthouses";
 
-/// The user service on a stage, with password hashing that is cheap enough for tests.
+/// The user service on a stage, with password hashing that is cheap enough for tests, and clients who hold nothing.
 pub async fn stage() -> Stage {
-    Stage::start(&[moneta_user::SERVICE], |config| {
-        config.with("user.password.memory_kib", 64_u32).with("user.password.iterations", 1_u32)
-    })
-    .await
+    Stage::builder(&[moneta_user::SERVICE])
+        .config(|config| config.with("user.password.memory_kib", 64_u32).with("user.password.iterations", 1_u32))
+        .fake("portfolio", neighbours::answering(&ListPortfoliosResponse::default()))
+        .fake("compliance", Routes::new(HoldsDouble::nothing_held()))
+        .start()
+        .await
 }
 
 pub async fn register(stage: &Stage, email: &str) -> Account {

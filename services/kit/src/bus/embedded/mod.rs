@@ -20,7 +20,9 @@ mod tail;
 
 pub(crate) use consumer::panic_text;
 
-use super::{ALL_TYPES, Backlog, DeadLetter, Envelope, Error, EventBus, GroupBacklog, Handler, Published, Result};
+use super::{
+    ALL_TYPES, Backlog, DeadLetter, Envelope, Error, EventBus, GroupBacklog, Handler, Place, Published, Result,
+};
 use crate::{
     entropy, lock,
     store::{Db, Durability, sqlite_url},
@@ -136,6 +138,13 @@ impl EmbeddedBus {
         tokio::spawn(Arc::clone(&shared).flush_cursors(stop.clone()));
         tokio::spawn(Arc::clone(&shared).watch_others(stop.clone()));
         Ok(Self { shared, stop })
+    }
+
+    /// Sets every group back to the beginning, as if no place had ever been stored: for tests of redelivery.
+    pub(crate) async fn forget_places(folder: &Path) -> Result<()> {
+        let bus = Self::open(folder, EmbeddedOptions::default()).await?;
+        tables::forget_places(&bus.shared.db).await?;
+        bus.close().await
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -330,6 +339,19 @@ impl EventBus for EmbeddedBus {
 
     async fn read(&self, after: u64, limit: u32) -> Result<Vec<Published>> {
         tables::read(&self.shared.db, &[ALL_TYPES.to_owned()], after, u64::MAX >> 1, limit).await
+    }
+
+    async fn place(&self, group: &str) -> Result<Place> {
+        tables::place(&self.shared.db, group).await
+    }
+
+    async fn read_type_after(&self, event_type: &'static str, after: u64, limit: u32) -> Result<Vec<Published>> {
+        tables::read_type(&self.shared.db, event_type, "sequence > $1 ORDER BY sequence", after, limit).await
+    }
+
+    async fn read_type_before(&self, event_type: &'static str, before: u64, limit: u32) -> Result<Vec<Published>> {
+        let before = before.min(u64::MAX >> 1);
+        tables::read_type(&self.shared.db, event_type, "sequence < $1 ORDER BY sequence DESC", before, limit).await
     }
 
     async fn latest_time(&self) -> Result<Option<Timestamp>> {

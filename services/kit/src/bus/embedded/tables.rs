@@ -2,7 +2,7 @@
 use super::{tail::Added, unknown};
 use crate::{
     args,
-    bus::{ALL_TYPES, DeadLetter, Envelope, Error, Published, Result},
+    bus::{ALL_TYPES, DeadLetter, Envelope, Error, Place, Published, Result},
     entropy::SystemClock,
     store::{Args, Db, Migration, Row, Tx},
 };
@@ -12,7 +12,7 @@ use std::{collections::HashMap, sync::Arc};
 /// Rows of one INSERT: what a relay brings at once fits, and five arguments a row stay far below SQLite's limit of 32,766.
 pub(super) const CHUNK: usize = 500;
 
-pub(super) const MIGRATIONS: &[Migration] = &[LOG, SOURCES];
+pub(super) const MIGRATIONS: &[Migration] = &[LOG, SOURCES, ENDED_SESSIONS];
 
 /// How far each service's outbox is on the log.
 const SOURCES: Migration = Migration {
@@ -23,6 +23,16 @@ CREATE TABLE sources (
     name TEXT PRIMARY KEY,
     sequence BIGINT NOT NULL
 ) WITHOUT ROWID;
+",
+    postgres: "",
+};
+
+/// Every process reads these beside the groups, and they are few among many; other events cost nothing here.
+const ENDED_SESSIONS: Migration = Migration {
+    version: 3,
+    name: "0003_ended_sessions",
+    sqlite: "
+CREATE INDEX events_of_ended_sessions ON events (type, sequence) WHERE type = 'user.session_ended.v1';
 ",
     postgres: "",
 };
@@ -200,6 +210,23 @@ pub(super) async fn group(db: &Db, name: &str) -> Result<StoredGroup> {
     groups(db).await?.into_iter().find(|group| group.name == name).ok_or_else(|| unknown(name))
 }
 
+/// The stored place of a group. The cursor is read first: what is done afterwards is done all the same.
+pub(super) async fn place(db: &Db, group: &str) -> Result<Place> {
+    let cursor = db.fetch_optional("SELECT cursor FROM event_groups WHERE name = $1", args![group]).await?;
+    let Some(cursor) = cursor else { return Ok(Place::default()) };
+    let sql = "SELECT sequence FROM parked WHERE group_name = $1 UNION SELECT sequence FROM dead WHERE group_name = $1";
+    let mut place = Place { done: cursor.get("cursor")?, ..Place::default() };
+    for row in db.fetch_all(sql, args![group]).await? {
+        place.undone.insert(row.get("sequence")?);
+    }
+    Ok(place)
+}
+
+pub(super) async fn forget_places(db: &Db) -> Result<()> {
+    db.write_one("UPDATE event_groups SET cursor = 0", args![]).await?;
+    Ok(())
+}
+
 fn stored_group(row: &Row) -> Result<StoredGroup> {
     Ok(StoredGroup {
         name: row.text("name")?,
@@ -271,6 +298,19 @@ pub(super) async fn read(db: &Db, types: &[String], after: u64, until: u64, limi
          ORDER BY sequence LIMIT {limit}"
     );
     db.fetch_all(&sql, args).await?.iter().map(published).collect()
+}
+
+/// Events of one type. The type stands in the statement itself, so that an index over that type alone can serve it.
+pub(super) async fn read_type(
+    db: &Db,
+    event_type: &'static str,
+    span: &'static str,
+    position: u64,
+    limit: u32,
+) -> Result<Vec<Published>> {
+    let quoted = event_type.replace('\'', "''");
+    let sql = format!("SELECT sequence, envelope FROM events WHERE type = '{quoted}' AND {span} LIMIT {limit}");
+    db.fetch_all(&sql, args![position]).await?.iter().map(published).collect()
 }
 
 pub(super) async fn event(db: &Db, sequence: u64) -> Result<Envelope> {

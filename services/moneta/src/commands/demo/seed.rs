@@ -8,7 +8,10 @@ use moneta_contracts::{
     market_data::{LatestPricesRequest, ReplayStatusRequest},
     portfolio::{CashMovementRequest, CreatePortfolioRequest},
     trading::SubmitOrderRequest,
-    user::{GetQuestionnaireRequest, ListInvestorsRequest, ProvisionAccountRequest, SubmitQuestionnaireRequest},
+    user::{
+        GetQuestionnaireRequest, ListInvestorsRequest, ProvisionAccountRequest, SetPreferencesRequest,
+        SubmitQuestionnaireRequest,
+    },
 };
 use moneta_kit::{client::Call, identity::Role, problem::parse, runner::Running};
 use moneta_types::{Cause, Quantity, Timestamp, UserId};
@@ -31,7 +34,7 @@ pub async fn seed(running: &Running) -> Result<()> {
         return Ok(());
     }
     for (email, name, role) in STAFF {
-        provision(running, email, name, &[role], "").await?;
+        provision(running, email, name, &[role]).await?;
     }
     for investor in &INVESTORS {
         seed_investor(running, investor).await?;
@@ -68,14 +71,14 @@ pub async fn renew_questionnaires(running: &Running) -> Result<()> {
     Ok(())
 }
 
-async fn provision(running: &Running, email: &str, name: &str, roles: &[&str], autonomy: &str) -> Result<UserId> {
+async fn provision(running: &Running, email: &str, name: &str, roles: &[&str]) -> Result<UserId> {
     let request = ProvisionAccountRequest {
         email: email.to_owned(),
         password: PASSWORD.to_owned(),
         display_name: name.to_owned(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         base_currency: CURRENCY.to_owned(),
-        autonomy: autonomy.to_owned(),
+        autonomy: String::new(),
         vulnerable: false,
         time_zone: "Europe/London".to_owned(),
     };
@@ -85,7 +88,7 @@ async fn provision(running: &Running, email: &str, name: &str, roles: &[&str], a
 }
 
 async fn seed_investor(running: &Running, investor: &Investor) -> Result<()> {
-    let user = provision(running, investor.email, investor.name, &["investor"], investor.autonomy).await?;
+    let user = provision(running, investor.email, investor.name, &["investor"]).await?;
     // The investor acts himself from here on, with a token of his own.
     let (token, _) = running.tokens().issue_access(user, &[Role::Investor], Duration::from_secs(600))?;
     let as_investor = |step: &str| Call::bearer(&token, Cause::named(&format!("demo/{}/{step}", investor.email)));
@@ -96,6 +99,12 @@ async fn seed_investor(running: &Running, investor: &Investor) -> Result<()> {
         let request = SubmitQuestionnaireRequest { user_id: user.to_string(), answers: Some(answers(investor.email)) };
         users.submit_questionnaire(as_investor("questionnaire").request(request)).await?;
     }
+
+    // What an account consents to, its owner says himself.
+    let values = ["algorithm_disclosure", "privacy_notice", "terms_of_service"];
+    let values = values.map(|document| (document.to_owned(), "accepted".to_owned())).into();
+    let request = SetPreferencesRequest { user_id: String::new(), values };
+    users.set_preferences(as_investor("consents").request(request)).await?;
 
     let mut portfolios = running.directory().portfolio();
     let request = CreatePortfolioRequest {
@@ -126,7 +135,7 @@ async fn seed_investor(running: &Running, investor: &Investor) -> Result<()> {
             max_weight: investor.max_weight.to_owned(),
             ..Mandate::default()
         };
-        let request = SetMandateRequest { mandate: Some(mandate), expected_version: 0 };
+        let request = SetMandateRequest { mandate: Some(mandate), expected_version: 0, password: PASSWORD.to_owned() };
         advisor.set_mandate(as_investor("mandate").request(request)).await?;
     }
     first_orders(running, investor, &portfolio.portfolio_id, &as_investor).await
