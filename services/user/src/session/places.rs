@@ -48,8 +48,7 @@ pub fn wait_seconds(failures: u32, after: u32, config: &Config) -> u64 {
     match failures.checked_sub(after) {
         None => 0,
         Some(beyond) => {
-            let doubled = 1_u64.checked_shl(beyond.min(63)).unwrap_or(u64::MAX);
-            config.lockout_seconds.saturating_mul(doubled).min(config.lockout_max_seconds)
+            config.lockout_seconds.saturating_mul(doubled(beyond)).min(config.lockout_max_seconds)
         }
     }
 }
@@ -60,10 +59,14 @@ pub fn slowed(failures: u32, config: &Config) -> Duration {
     match failures.checked_sub(config.slow_after) {
         None => Duration::ZERO,
         Some(beyond) => {
-            let doubled = 100_u64.checked_shl((beyond / 10).min(63)).unwrap_or(u64::MAX);
-            Duration::from_millis(doubled.min(config.slow_max_ms))
+            Duration::from_millis(doubled(beyond / 10).saturating_mul(100).min(config.slow_max_ms))
         }
     }
+}
+
+/// Two to the power of `times`, or as much as fits: a shift by itself would drop the bits and wait no time at all.
+fn doubled(times: u32) -> u64 {
+    2_u64.saturating_pow(times)
 }
 
 /// An error while a counter still waits.
