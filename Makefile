@@ -2,7 +2,7 @@
 # what it builds, so that one selection everywhere means that the dependencies compile once.
 
 .DEFAULT_GOAL := help
-.PHONY: help up fetch tools build demo test faults fuzz bench evaluate lint audit sbom reproducible fmt notebooks
+.PHONY: help up fetch tools build demo test faults fuzz bench evaluate lint schema doc audit sbom reproducible fmt notebooks
 
 CARGO ?= cargo
 MONETA := $(or $(CARGO_TARGET_DIR),target)/debug/moneta
@@ -46,12 +46,21 @@ bench: fetch ## Measure start, memory, chat, advice, replay and serving; ARGS='c
 evaluate: fetch build ## Replay the golden cases of every model and check its promotion gates
 	scripts/evaluate.sh $(MONETA)
 
-lint: ## Formatting, clippy with warnings denied, and licences, sources and known advisories of dependencies
+lint: ## Formatting, clippy (warnings denied), dependencies' licences, sources and advisories, spelling, page, contracts
 	@scripts/check_tools.sh lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) deny --locked --log-level error check licenses bans sources
 	CARGO="$(CARGO)" scripts/advisories.sh
+	scripts/tools.sh typos
+	scripts/tools.sh oxlint -D correctness -D suspicious -A unicorn/no-array-sort -A unicorn/no-invalid-fetch-options services/gateway/web
+	scripts/schema.sh check
+
+schema: ## Agree upon changed contracts: writes services/contracts/schema.binpb, and refuses what breaks an older peer
+	scripts/schema.sh write
+
+doc: ## The documentation of every crate, every public item described, warnings denied; into target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 audit: ## Dependencies against the whole live advisory database, and withdrawn versions refused; needs network
 	@scripts/check_tools.sh lint

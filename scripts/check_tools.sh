@@ -38,6 +38,7 @@ if [ "$purpose" = test ]; then
 fi
 if [ "$purpose" = lint ]; then
   have git || need git git
+  python3 -c 'import ensurepip' 2>/dev/null || need "python3's venv" python3-venv
 fi
 if [ "$purpose" = lint ] && have cargo; then
   for tool in clippy fmt; do

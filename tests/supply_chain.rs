@@ -249,7 +249,7 @@ fn every_fetched_file_is_pinned_by_digest_and_states_its_licence() {
 
 #[test]
 fn every_python_package_that_scripts_install_is_pinned_by_digest() {
-    for path in ["scripts/notebooks.txt", ".ci/requirements.txt"] {
+    for path in ["scripts/notebooks.txt", "scripts/tools.txt", ".ci/requirements.txt"] {
         let text = read(path);
         let lines = text.replace("\\\n", " ");
         let requirements: Vec<&str> =
