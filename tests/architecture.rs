@@ -277,11 +277,26 @@ fn every_test_and_file_that_the_threat_model_names_is_there() {
 /// A document that names a file which was moved sends its reader astray.
 #[test]
 fn every_file_that_a_document_names_is_there() {
-    let homes = ["advisor/", "docs/", "feature-pipeline/", "model-store/", "models/", "notebooks/", "scripts/", "services/", "supply-chain/", "tests/"];
+    let homes = [
+        "advisor/",
+        "docs/",
+        "feature-pipeline/",
+        "model-store/",
+        "models/",
+        "notebooks/",
+        "scripts/",
+        "services/",
+        "supply-chain/",
+        "tests/",
+    ];
     let mut missing = Vec::new();
     for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
         let text = std::fs::read_to_string(repository().join(document)).unwrap();
-        let named = text.split('`').skip(1).step_by(2).filter(|named| !named.contains([' ', '<', '{', '*', '\n']) && !named.contains("NAME"));
+        let named = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|named| !named.contains([' ', '<', '{', '*', '\n']) && !named.contains("NAME"));
         for path in named.filter(|named| homes.iter().any(|home| named.starts_with(home))) {
             if !repository().join(path).exists() {
                 missing.push(format!("{document}: {path}"));
@@ -289,4 +304,36 @@ fn every_file_that_a_document_names_is_there() {
         }
     }
     assert!(missing.is_empty(), "these documents name what is not there: {missing:#?}");
+}
+
+/// Crates that generated code uses, or whose mention alone unites features (`tests`).
+const USED_UNSEEN: &[&str] = &["prost", "prost-types", "tonic-prost"];
+
+#[test]
+fn no_dependency_is_named_that_nothing_uses() {
+    let mut unused = Vec::new();
+    for package in members().iter().filter(|package| package.name.as_str() != "moneta-tests") {
+        let folder = package.manifest_path.parent().unwrap().as_std_path();
+        let (mut code, mut all) = (Vec::new(), Vec::new());
+        files(folder, &["rs"], &mut all);
+        for path in all {
+            let own = path.strip_prefix(folder).unwrap();
+            code.push((own.starts_with("src"), own.starts_with("build.rs"), std::fs::read_to_string(&path).unwrap()));
+        }
+        for dependency in package.dependencies.iter().filter(|one| !USED_UNSEEN.contains(&one.name.as_str())) {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name).replace('-', "_");
+            let used = code.iter().any(|(source, build, text)| {
+                let there = match dependency.kind {
+                    DependencyKind::Normal => *source,
+                    DependencyKind::Build => *build,
+                    _ => true,
+                };
+                there && text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| word == name)
+            });
+            if !used {
+                unused.push(format!("{}: {} ({:?})", package.name, dependency.name, dependency.kind));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "these dependencies are named and not used: {unused:#?}");
 }

@@ -1,9 +1,10 @@
 //! The adviser's configuration.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Section `[advisor]`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The person accountable for algorithmic advice (article 54(1) of Delegated Regulation (EU) 2017/565).
@@ -93,7 +94,7 @@ impl Default for Config {
 }
 
 /// Section `[inference]`: where the model server listens for the Open Inference Protocol.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InferenceConfig {
     /// HTTP.

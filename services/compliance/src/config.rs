@@ -1,11 +1,12 @@
 //! What can be configured of the compliance service: section `compliance`.
 use crate::{Error, Result};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The configuration, with its defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whose law applies.
@@ -19,7 +20,7 @@ pub struct Config {
 }
 
 /// Where the head of the audit log is told, out of reach of whoever controls the data directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Anchor {
     /// A file outside the data directory, on another disk or a mounted share: a line an anchor.
@@ -74,7 +75,7 @@ impl Default for Config {
 }
 
 /// Whose law applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Jurisdiction {
     /// The United Kingdom: FCA Handbook and onshored regulations.
     #[serde(rename = "UK")]
@@ -95,7 +96,7 @@ impl Jurisdiction {
 }
 
 /// The numbers that rules compare with. Fractions are decimal (0.25 = 25 %).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
     /// Days for which suitability answers count as fresh.
@@ -144,7 +145,7 @@ impl Default for Parameters {
 }
 
 /// What surveillance looks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Surveillance {
     /// Fall of a portfolio since the quarter began that is told, and each multiple of it.

@@ -1,9 +1,10 @@
 //! What can be configured of the gateway: section `gateway`.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, num::NonZeroU32};
 
 /// The configuration, with its defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address of the API and the page; port 0 asks the system.
@@ -31,7 +32,7 @@ pub struct Config {
 }
 
 /// So many requests at once, and so many a minute in the long run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// Requests at once, after a pause.

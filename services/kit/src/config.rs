@@ -8,6 +8,7 @@ use figment::{
     providers::{Env, Format as _, Serialized, Toml},
 };
 use moneta_types::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -121,7 +122,7 @@ impl From<Error> for crate::problem::Problem {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Whose time it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockMode {
     /// The machine's time.
@@ -132,17 +133,18 @@ pub enum ClockMode {
 }
 
 /// The platform's clock.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClockConfig {
     /// `wall` or `replay`.
     pub mode: ClockMode,
     /// Where a replay begins; the first event's time when it has begun already.
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub from: Option<Date>,
 }
 
 /// The ops listener.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OpsConfig {
     /// Address of `/livez`, `/readyz`, `/startupz` and `/metrics`; port 0 asks the system.
@@ -156,7 +158,7 @@ impl Default for OpsConfig {
 }
 
 /// Where a service is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceAddress {
     /// `host:port` at which other processes reach it.
@@ -168,7 +170,7 @@ pub struct ServiceAddress {
 }
 
 /// The stores.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// `full` or `process`; unless given, `full` by the machine's clock and `process` in a replay, which can be repeated.
@@ -176,7 +178,7 @@ pub struct StoreConfig {
 }
 
 /// Encryption keys.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeysConfig {
     /// Master key, 64 hexadecimal digits; a file in the data directory unless given.
@@ -193,7 +195,7 @@ impl std::fmt::Debug for KeysConfig {
 }
 
 /// What concerns the process as a whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Global {
     /// Folder of everything that is kept.
@@ -221,7 +223,7 @@ pub struct Global {
 }
 
 /// How the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -403,7 +405,7 @@ fn is_secret(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[derive(Debug, Deserialize, Serialize)]
+    #[derive(Debug, Deserialize, Serialize, JsonSchema)]
     #[serde(default, deny_unknown_fields)]
     struct Trading {
         max_value: u64,

@@ -5,13 +5,14 @@ use std::time::Duration;
 use moneta_contracts::convert::Invalid;
 use moneta_types::Date;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::replay::Pace;
 
 /// All the settings, with their defaults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The series that stands for the market in fall alerts.
@@ -29,12 +30,14 @@ pub struct Config {
 }
 
 /// Which days are replayed, and how fast.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
     /// First day; without it, the first trading day on or after the clock's start.
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub from: Option<Date>,
     /// Last day; without it, the end of the history.
+    #[schemars(with = "Option<String>", extend("format" = "date"))]
     pub until: Option<Date>,
     /// Trading days a second; 0 is as fast as the platform comes to rest. Without it nothing moves until it is asked to.
     pub days_per_second: Option<f64>,

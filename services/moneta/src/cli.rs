@@ -547,6 +547,9 @@ pub enum Dead {
 pub enum ConfigCommand {
     /// The effective values, secrets masked.
     Print {
+        /// What may stand in moneta.toml instead, as JSON Schema: each key, its default and what it means.
+        #[arg(long)]
+        schema: bool,
         #[command(flatten)]
         common: Common,
     },

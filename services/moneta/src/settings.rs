@@ -1,7 +1,9 @@
 //! Where the configuration comes from: compiled-in defaults, the data directory's own `moneta.toml` (what a demo was
 //! started with), the `moneta.toml` that is named or lies in the working directory, the environment, and flags.
 use crate::{Error, Result, cli::Common};
-use moneta_kit::config::Config;
+use moneta_kit::config::{Config, Global};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 
 /// The configuration for a command.
@@ -21,28 +23,62 @@ pub fn load(common: &Common) -> Result<Config> {
     Ok(config)
 }
 
-/// Reads a section, which fails on a key that is not known.
-type Read = fn(&Config) -> moneta_kit::config::Result<()>;
+/// A section of the configuration: how it is read, what it is unless configured, and what may stand in it.
+struct Section {
+    name: &'static str,
+    read: fn(&Config, &str) -> moneta_kit::config::Result<()>,
+    over_defaults: fn(Config, &str) -> Config,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+}
 
-/// Every section of a service.
-const SECTIONS: &[(&str, Read)] = &[
-    ("market-data", |config| config.section::<moneta_market_data::Config>("market-data").map(drop)),
-    ("portfolio", |config| config.section::<moneta_portfolio::Config>("portfolio").map(drop)),
-    ("trading", |config| config.section::<moneta_trading::Config>("trading").map(drop)),
-    ("compliance", |config| config.section::<moneta_compliance::Config>("compliance").map(drop)),
-    ("user", |config| config.section::<moneta_user::Config>("user").map(drop)),
-    ("notification", |config| config.section::<moneta_notification::Config>("notification").map(drop)),
-    ("advisor", |config| config.section::<moneta_advisor::Config>("advisor").map(drop)),
-    ("inference", |config| config.section::<moneta_advisor::InferenceConfig>("inference").map(drop)),
-    ("gateway", |config| config.section::<moneta_gateway::Config>("gateway").map(drop)),
+const fn section<T: Default + Serialize + DeserializeOwned + JsonSchema>(name: &'static str) -> Section {
+    Section {
+        name,
+        read: |config, name| config.section::<T>(name).map(drop),
+        over_defaults: |config, name| config.with_defaults(name, T::default()),
+        schema: |generator| generator.subschema_for::<T>(),
+    }
+}
+
+/// Every section beside [`Global`]'s. With it, the whole configuration: what is not here or there is refused.
+const SECTIONS: &[Section] = &[
+    section::<moneta_market_data::Config>("market-data"),
+    section::<moneta_portfolio::Config>("portfolio"),
+    section::<moneta_trading::Config>("trading"),
+    section::<moneta_compliance::Config>("compliance"),
+    section::<moneta_user::Config>("user"),
+    section::<moneta_notification::Config>("notification"),
+    section::<moneta_advisor::Config>("advisor"),
+    section::<moneta_advisor::InferenceConfig>("inference"),
+    section::<moneta_gateway::Config>("gateway"),
 ];
+
+/// The same configuration with the default of everything that it leaves out.
+pub fn over_defaults(config: Config) -> Config {
+    SECTIONS.iter().fold(config, |config, section| (section.over_defaults)(config, section.name))
+}
+
+/// What may stand in `moneta.toml`, as JSON Schema (draft 2020-12): for editors, and for whoever writes a deployment.
+pub fn schema() -> Result<serde_json::Value> {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let sections: Vec<(String, Schema)> =
+        SECTIONS.iter().map(|section| (section.name.replace('-', "_"), (section.schema)(&mut generator))).collect();
+    let mut root = serde_json::to_value(generator.into_root_schema_for::<Global>())?;
+    root["title"] = "moneta.toml".into();
+    root["description"] = "The configuration of Moneta.".into();
+    root["additionalProperties"] = false.into();
+    for (name, schema) in sections {
+        root["properties"][name] = serde_json::to_value(schema)?;
+    }
+    Ok(root)
+}
 
 /// Every command reads the whole configuration, so that a mistyped name never lies there unnoticed, whatever the command.
 fn check(config: &Config) -> Result<()> {
-    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
     config.check_sections(&names)?;
-    for (_, read) in SECTIONS {
-        read(config)?;
+    for section in SECTIONS {
+        (section.read)(config, section.name)?;
     }
     let services: Vec<String> = crate::SERVICES.iter().map(|def| def.name.replace('-', "_")).collect();
     match config.global()?.services.keys().find(|name| !services.contains(name)) {
@@ -85,4 +121,50 @@ pub fn remember(folder: &Path, text: &str) -> Result<()> {
         moneta_kit::files::write_whole(&path, text.as_bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Follows the references of the schema to every key that can be configured.
+    fn keys(schema: &serde_json::Value, root: &serde_json::Value, path: &str, found: &mut Vec<(String, bool)>) {
+        let schema = match schema["$ref"].as_str() {
+            Some(reference) => root.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => schema,
+        };
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let described = property["description"].is_string() || property["$ref"].is_string();
+            found.push((path.clone(), described));
+            keys(property, root, &path, found);
+        }
+    }
+
+    fn printed(value: &toml::Value, path: &str, found: &mut Vec<String>) {
+        for (name, value) in value.as_table().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            printed(value, &path, found);
+            found.push(path);
+        }
+    }
+
+    #[test]
+    fn the_schema_describes_every_key_that_is_printed_and_allows_no_other() {
+        let schema = schema().unwrap();
+        let mut known = Vec::new();
+        keys(&schema, &schema, "", &mut known);
+        let silent: Vec<_> = known.iter().filter(|(_, described)| !described).collect();
+        assert!(silent.is_empty(), "without a description: {silent:?}");
+        let text = over_defaults(Config::default()).print_masked().unwrap();
+        let mut there = Vec::new();
+        printed(&toml::Value::Table(text.parse().unwrap()), "", &mut there);
+        assert!(there.len() > 100, "{} keys", there.len());
+        let unknown: Vec<_> = there.iter().filter(|path| known.iter().all(|(known, _)| known != *path)).collect();
+        assert!(unknown.is_empty(), "not in the schema: {unknown:?}");
+        assert_eq!(schema["additionalProperties"], false);
+        for definition in schema["$defs"].as_object().unwrap().values().filter(|one| one["properties"].is_object()) {
+            assert_eq!(definition["additionalProperties"], false, "{definition}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! What can be configured of the notification service: section `notification`.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The configuration, with its defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The mail server; without one, e-mail is suppressed, and each notification says so.
@@ -12,7 +13,7 @@ pub struct Config {
 }
 
 /// The mail server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Smtp {
     /// Its name; empty: there is none.
@@ -49,7 +50,7 @@ impl Default for Smtp {
 }
 
 /// Whether a connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// In the clear: for a relay on the same machine.
@@ -59,7 +60,7 @@ pub enum Tls {
 }
 
 /// How delivery is tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Delivery {
     /// Attempts before a delivery has failed.

@@ -1,10 +1,11 @@
 //! The trading service's settings (section `trading`).
 use crate::{broker::paper, controls::Limits};
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings with their defaults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How far a price may lie beyond the market on the costly side, decimal fraction.

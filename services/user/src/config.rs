@@ -1,8 +1,9 @@
 //! What can be configured of the user service: section `user`.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The configuration, with its defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Minutes an access token is good for, 1 to 60.
@@ -43,7 +44,7 @@ impl Default for Config {
 }
 
 /// The cost of argon2id. The default is the second choice of the OWASP password storage recommendation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PasswordCost {
     /// Memory in KiB.

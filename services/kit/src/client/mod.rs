@@ -21,6 +21,7 @@ use moneta_contracts::{
     user::{accounts_client::AccountsClient, user_client::UserClient},
 };
 use moneta_types::{Cause, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tonic::metadata::MetadataValue;
@@ -33,7 +34,7 @@ pub const SERVICES: [&str; 7] =
 const LARGEST_ANSWER: usize = 64 << 20;
 
 /// How services call each other.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientConfig {
     /// Deadline of a call that names none, milliseconds.

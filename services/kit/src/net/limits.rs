@@ -1,4 +1,5 @@
 //! How much and how long a peer may hold.
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -6,7 +7,7 @@ use std::{
 };
 
 /// Limits of a listener; section `listeners`. Times are in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Connections at once.

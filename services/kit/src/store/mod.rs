@@ -37,7 +37,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 const READERS: usize = 3;
 
 /// What a commit survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// The loss of power: every commit waits for the disk.

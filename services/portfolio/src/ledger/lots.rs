@@ -19,7 +19,7 @@ pub struct Lot {
 }
 
 /// How the cost of a sale is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CostBasis {
     /// The oldest lots are sold first. The default.

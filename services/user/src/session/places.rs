@@ -47,9 +47,7 @@ impl Place {
 pub fn wait_seconds(failures: u32, after: u32, config: &Config) -> u64 {
     match failures.checked_sub(after) {
         None => 0,
-        Some(beyond) => {
-            config.lockout_seconds.saturating_mul(doubled(beyond)).min(config.lockout_max_seconds)
-        }
+        Some(beyond) => config.lockout_seconds.saturating_mul(doubled(beyond)).min(config.lockout_max_seconds),
     }
 }
 
@@ -58,9 +56,7 @@ pub fn wait_seconds(failures: u32, after: u32, config: &Config) -> u64 {
 pub fn slowed(failures: u32, config: &Config) -> Duration {
     match failures.checked_sub(config.slow_after) {
         None => Duration::ZERO,
-        Some(beyond) => {
-            Duration::from_millis(doubled(beyond / 10).saturating_mul(100).min(config.slow_max_ms))
-        }
+        Some(beyond) => Duration::from_millis(doubled(beyond / 10).saturating_mul(100).min(config.slow_max_ms)),
     }
 }
 

@@ -22,6 +22,7 @@ use moneta_kit::{
 use moneta_types::{Clock, Date, Money, PortfolioId, Quantity, Symbol, Timestamp};
 use rand::Rng as _;
 use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tables::Working;
@@ -30,7 +31,7 @@ use tables::Working;
 pub const ORDER: &str = "order";
 
 /// The paper broker's settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Half of the spread in basis points of the price.
