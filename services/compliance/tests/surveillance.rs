@@ -54,6 +54,26 @@ async fn a_fall_of_ten_per_cent_and_each_multiple_is_told_once_with_the_portfoli
 }
 
 #[tokio::test]
+async fn cash_below_zero_raises_an_alert() {
+    let scene = Scene::start().await;
+    let stage = &scene.stage;
+    let event = PortfolioUpdated {
+        portfolio_id: portfolio(),
+        owner_id: client(),
+        version: 1,
+        change: "trade".to_owned(),
+        transaction_id: None,
+        execution_id: None,
+        cash: usd(-1),
+    };
+    stage.publish(&event, Cause::named("spent too much")).await;
+    stage.quiet().await;
+    let raised = stage.events::<AlertRaised>().await;
+    assert_eq!(raised.len(), 1);
+    assert_eq!((raised[0].rule_id.as_str(), raised[0].severity.as_str()), ("cash_below_zero", "critical"));
+}
+
+#[tokio::test]
 async fn deposits_cut_up_to_stay_under_the_threshold_raise_one_alert_that_the_client_does_not_see() {
     let scene = Scene::start().await;
     let stage = &scene.stage;

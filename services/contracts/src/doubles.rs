@@ -1,5 +1,5 @@
 //! Test doubles that several services' tests share: a service that answers one of its methods and no other.
-use crate::{advisor, compliance};
+use crate::{advisor, compliance, trading};
 use std::{
     convert::Infallible,
     sync::Arc,
@@ -69,6 +69,11 @@ one_method! {
 one_method! {
     /// An adviser that answers what a portfolio's mandate is.
     MandateDouble "moneta.advisor.v1.Advisor" "/GetMandate" advisor::GetMandateRequest => advisor::Mandate;
+}
+
+one_method! {
+    /// A trading service that answers what cash of a portfolio is committed to orders.
+    CommittedDouble "moneta.trading.v1.Trading" "/GetCommittedCash" trading::GetCommittedCashRequest => trading::CommittedCash;
 }
 
 impl HoldsDouble {

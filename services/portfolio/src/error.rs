@@ -27,6 +27,20 @@ pub enum Error {
         /// At hand.
         available: Money,
     },
+    /// A withdrawal would take cash that orders count on.
+    #[error(
+        "withdrawal of {requested} exceeds the {free} that are free: of {cash} in cash, {committed} are committed to orders"
+    )]
+    CashCommitted {
+        /// Asked for.
+        requested: Money,
+        /// At hand.
+        cash: Money,
+        /// Reserved by working orders, or spent by executions that are not booked yet.
+        committed: Money,
+        /// What may go out.
+        free: Money,
+    },
     /// A deposit leads beyond the largest balance that is kept.
     #[error("a deposit of {requested} is beyond what the portfolio may still take, {room}")]
     BalanceLimit {
@@ -157,6 +171,9 @@ impl From<Error> for Problem {
                 requested,
                 format!("at most {available}"),
             ),
+            Error::CashCommitted { requested, free, .. } => {
+                Self::precondition("cash_committed", message).with_field("amount", requested, format!("at most {free}"))
+            }
             Error::Quarantined { .. } => Self::precondition("portfolio_quarantined", message),
             Error::BalanceLimit { requested, room } => {
                 Self::precondition("balance_limit", message).with_field("amount", requested, format!("at most {room}"))

@@ -4,7 +4,7 @@ use crate::{
     allocation::{self, Snapshot, Target},
     check::{self, Findings},
     ledger::Kind,
-    portfolio::{self, Movement, Opening, PORTFOLIO, Portfolio},
+    portfolio::{self, Movement, Opening, PORTFOLIO, Portfolio, Withdrawals},
     report::{self, Asked},
     store::{self, Reader},
     view,
@@ -12,9 +12,10 @@ use crate::{
 use moneta_contracts::{
     convert,
     portfolio::{self as pb, portfolio_server},
+    trading::GetCommittedCashRequest,
 };
 use moneta_kit::{
-    client::not_held,
+    client::{Call, not_held},
     identity::{self, Identity, Role},
     keys::KeyRing,
     problem::{Kind as ProblemKind, Problem, parse, parse_decimal, parse_opt_date},
@@ -22,7 +23,7 @@ use moneta_kit::{
     service::ServiceContext,
     store::Db,
 };
-use moneta_types::{Clock, Currency, HeldAction, PortfolioId, UserId};
+use moneta_types::{Cause, Clock, Currency, HeldAction, Money, PortfolioId, TransactionId, UserId};
 use rust_decimal::Decimal;
 use tonic::{Request, Response, Status};
 
@@ -40,6 +41,7 @@ pub struct Service {
     clock: Clock,
     config: Config,
     keys: KeyRing,
+    withdrawals: Withdrawals,
     context: ServiceContext,
 }
 
@@ -49,7 +51,7 @@ impl Service {
     /// The service on a store.
     pub fn new(context: ServiceContext, config: Config) -> Self {
         let (db, clock, keys) = (context.db.clone(), context.clock.clone(), context.keys.clone());
-        Self { db, clock, config, keys, context }
+        Self { db, clock, config, keys, withdrawals: Withdrawals::default(), context }
     }
 
     /// The portfolio, when the caller may see it.
@@ -85,7 +87,10 @@ impl Service {
         let name = self.keys.open_text(state.owner, portfolio::NAME, &state.name)?;
         let held = quarantine::is_held(&self.db, &Unit::new(PORTFOLIO, state.id)).await?;
         match view::portfolio(state, &closes, self.clock.today(), self.config.stale_after_days) {
-            Ok(view) => Ok(pb::PortfolioView { name, quarantined: held, ..view }),
+            Ok(view) => {
+                let withdrawing = self.withdrawals.in_progress(state.id)?.map(Into::into);
+                Ok(pb::PortfolioView { name, quarantined: held, withdrawing, ..view })
+            }
             Err(_) if held => Ok(pb::PortfolioView { name, ..view::set_aside(state) }),
             Err(error) => Err(error.into()),
         }
@@ -106,14 +111,47 @@ impl Service {
         let action = if kind == Kind::Withdrawal { HeldAction::MoneyOut } else { HeldAction::MoneyIn };
         not_held(&self.context, portfolio.owner, Some(portfolio.id), action, cause).await?;
         let movement = Movement { kind, amount, reference, note };
-        let (id, state) = portfolio::move_cash(&self.db, &self.clock, &self.config, &self.keys, portfolio.id, movement)
-            .await
-            .map_err(Problem::from)?;
+        let (id, state) = self.moved(portfolio.id, movement, cause).await?;
         Ok(Response::new(pb::CashMovementResponse {
             transaction_id: id.to_string(),
             cash: Some(state.book.cash.into()),
             version: state.version,
         }))
+    }
+
+    /// Moves cash; a withdrawal is announced and takes nothing that orders count on (see [`Withdrawals`]).
+    async fn moved(
+        &self,
+        portfolio: PortfolioId,
+        movement: Movement<'_>,
+        cause: Cause,
+    ) -> Result<(TransactionId, Portfolio), Problem> {
+        let (mut announced, mut committed) = (None, None);
+        if movement.kind == Kind::Withdrawal {
+            let known = portfolio::booked_movement(&mut self.reader(), &self.config, &self.keys, portfolio, &movement);
+            if let Some(booked) = known.await? {
+                return Ok(booked);
+            }
+            announced = Some(self.withdrawals.announce(portfolio, movement.amount));
+            committed = self.committed(portfolio, cause).await?;
+        }
+        let moved =
+            portfolio::move_cash(&self.db, &self.clock, &self.config, &self.keys, portfolio, movement, committed);
+        let moved = moved.await?;
+        drop(announced);
+        Ok(moved)
+    }
+
+    /// What trading says is committed to orders; without its answer nothing goes out.
+    async fn committed(&self, portfolio: PortfolioId, cause: Cause) -> Result<Option<Money>, Problem> {
+        let call = Call::service(&self.context, cause.part("committed"));
+        let request = GetCommittedCashRequest { portfolio_id: portfolio.to_string() };
+        let answer = self.context.directory.trading().get_committed_cash(call.request(request)).await;
+        let answer = answer.map_err(|status| {
+            tracing::warn!(%portfolio, %status, "trading does not say what is committed to orders");
+            Problem::unavailable("neighbour_unavailable", "trading does not answer; try again")
+        })?;
+        answer.into_inner().amount.map(|amount| convert::money("amount", Some(amount))).transpose().map_err(Into::into)
     }
 
     fn asked(&self, from: &str, to: &str) -> Result<Asked, Problem> {

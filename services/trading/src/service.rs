@@ -183,6 +183,15 @@ impl trading_server::Trading for Service {
         self.state().await
     }
 
+    async fn get_committed_cash(&self, request: Request<pb::GetCommittedCashRequest>) -> Answer<pb::CommittedCash> {
+        if !identity::caller(&request)?.is_service() {
+            return Err(Problem::denied("service_only", "what is committed to orders is told to services").into());
+        }
+        let portfolio = parse::<PortfolioId>("portfolio_id", &request.into_inner().portfolio_id)?;
+        let amount = self.desk.committed_cash(portfolio).await.map_err(Problem::from)?;
+        Ok(Response::new(pb::CommittedCash { amount: amount.map(Into::into) }))
+    }
+
     async fn reconcile(&self, request: Request<pb::ReconcileRequest>) -> Answer<pb::ReconcileResponse> {
         identity::caller(&request)?.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
         let found = self.desk.reconcile().await.map_err(Problem::from)?;

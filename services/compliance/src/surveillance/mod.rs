@@ -81,7 +81,12 @@ impl Watch {
                 self.store.note_cash(tx, created.portfolio_id, 0, Money::zero(created.currency)).await?;
                 Ok(Vec::new())
             }
-            PortfolioUpdated::TYPE => self.deposited(tx, &event.decode()?, event.time).await,
+            PortfolioUpdated::TYPE => {
+                let updated: PortfolioUpdated = event.decode()?;
+                let mut found = self.deposited(tx, &updated, event.time).await?;
+                found.extend(overdrawn(&updated, event.time));
+                Ok(found)
+            }
             PortfolioValued::TYPE => self.valued(tx, &event.decode()?).await,
             OrderDenied::TYPE => self.refused(tx, &event.decode::<OrderDenied>()?.order, event.time).await,
             OrderRejected::TYPE => self.refused(tx, &event.decode::<OrderRejected>()?.order, event.time).await,
@@ -139,6 +144,18 @@ fn withheld(decision: &DecisionMade, at: Timestamp) -> Option<Finding> {
         user: decision.owner_id,
         message: format!("advice was withheld; the verdicts are in decision {}", decision.decision_id),
         id: daily("advice_withheld", decision.owner_id, at),
+    })
+}
+
+/// Cash below zero is money of ours that a client spent: an execution cost more than was reserved for it, or a control
+/// failed. Somebody has to look the same day (CASS 7.15, reconciliation of client money).
+fn overdrawn(updated: &PortfolioUpdated, at: Timestamp) -> Option<Finding> {
+    updated.cash.is_negative().then(|| Finding {
+        rule_id: "cash_below_zero",
+        severity: "critical",
+        user: updated.owner_id,
+        message: format!("portfolio {} has {} in cash after a {}", updated.portfolio_id, updated.cash, updated.change),
+        id: daily("cash_below_zero", updated.owner_id, at),
     })
 }
 

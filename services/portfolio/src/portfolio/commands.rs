@@ -1,6 +1,6 @@
 //! Opening a portfolio, moving cash, setting the target. Each command is idempotent and writes its event in the same
 //! transaction as its effect; ids come from what the caller named, so a retry makes the same ones.
-use super::{PORTFOLIO, Portfolio};
+use super::{PORTFOLIO, Portfolio, withdrawal::check_free};
 use crate::{
     Config, Error, Result,
     allocation::Target,
@@ -87,6 +87,14 @@ pub struct Movement<'a> {
 }
 
 impl Movement<'_> {
+    fn cause(&self, portfolio: PortfolioId) -> Cause {
+        Cause::new(portfolio.uuid()).part(&format!("movement/{}", self.reference))
+    }
+
+    fn transaction(&self, portfolio: PortfolioId) -> TransactionId {
+        TransactionId::from_uuid(self.cause(portfolio).derive("transaction"))
+    }
+
     fn is(&self, booked: &Transaction, note: &str) -> bool {
         booked.kind == self.kind
             && booked.cash.minor_units().unsigned_abs() == self.amount.minor_units().unsigned_abs()
@@ -95,10 +103,41 @@ impl Movement<'_> {
     }
 }
 
-/// Moves cash, once for each reference.
+/// The movement of a reference, when it is booked already, and the portfolio as it is now.
 ///
 /// # Errors
-/// [`Error::Overdraft`], [`Error::CurrencyNotHeld`], [`Error::NotPositive`], [`Error::Quarantined`], and [`Error::ReferenceReused`] when the
+/// [`Error::ReferenceReused`] when the reference moved something else.
+pub async fn booked_movement(
+    reader: &mut Reader<'_>,
+    config: &Config,
+    keys: &KeyRing,
+    portfolio: PortfolioId,
+    movement: &Movement<'_>,
+) -> Result<Option<(TransactionId, Portfolio)>> {
+    let Some(state) = store::load(reader, portfolio, config.cost_basis).await? else { return Ok(None) };
+    Ok(booked(reader, keys, &state, movement).await?.map(|id| (id, state)))
+}
+
+async fn booked(
+    reader: &mut Reader<'_>,
+    keys: &KeyRing,
+    state: &Portfolio,
+    movement: &Movement<'_>,
+) -> Result<Option<TransactionId>> {
+    let Some(booked) = store::transaction(reader, state, movement.transaction(state.id)).await? else {
+        return Ok(None);
+    };
+    let note = keys.open_text(state.owner, NOTE, &booked.note)?;
+    if !movement.is(&booked, &note) {
+        return Err(Error::ReferenceReused { reference: movement.reference.to_owned(), what: "cash movement" });
+    }
+    Ok(Some(booked.id))
+}
+
+/// Moves cash, once for each reference. `committed` is what a withdrawal must leave for orders.
+///
+/// # Errors
+/// [`Error::Overdraft`], [`Error::CashCommitted`], [`Error::CurrencyNotHeld`], [`Error::NotPositive`], [`Error::Quarantined`], and [`Error::ReferenceReused`] when the
 /// reference moved something else before.
 pub async fn move_cash(
     db: &Db,
@@ -107,17 +146,13 @@ pub async fn move_cash(
     keys: &KeyRing,
     portfolio: PortfolioId,
     movement: Movement<'_>,
+    committed: Option<Money>,
 ) -> Result<(TransactionId, Portfolio)> {
-    let cause = Cause::new(portfolio.uuid()).part(&format!("movement/{}", movement.reference));
-    let id = TransactionId::from_uuid(cause.derive("transaction"));
+    let (cause, id) = (movement.cause(portfolio), movement.transaction(portfolio));
     let mut tx = db.begin().await?;
     let mut state = store::existing(&mut tx, portfolio, config.cost_basis).await?;
-    if let Some(booked) = store::transaction(&mut tx, &state, id).await? {
-        let note = keys.open_text(state.owner, NOTE, &booked.note)?;
-        if !movement.is(&booked, &note) {
-            return Err(Error::ReferenceReused { reference: movement.reference.to_owned(), what: "cash movement" });
-        }
-        return Ok((booked.id, state));
+    if let Some(booked) = booked(&mut Reader::Within(&mut tx), keys, &state, &movement).await? {
+        return Ok((booked, state));
     }
     if quarantine::holds(&mut tx, &Unit::new(PORTFOLIO, portfolio)).await? {
         return Err(Error::Quarantined { portfolio });
@@ -127,7 +162,12 @@ pub async fn move_cash(
     let note = keys.seal_text(state.owner, NOTE, movement.note)?;
     let entry = Entry { id, at: clock.now(), reference: &reference, note: &note };
     let booked = match movement.kind {
-        Kind::Withdrawal => state.book.withdraw(movement.amount, entry)?,
+        Kind::Withdrawal => {
+            let cash = state.book.cash;
+            let booked = state.book.withdraw(movement.amount, entry)?;
+            check_free(cash, committed, movement.amount)?;
+            booked
+        }
         _ => state.book.deposit(movement.amount, entry)?,
     };
     store::book(&mut tx, &mut state, &booked).await?;

@@ -1,8 +1,10 @@
 //! The portfolio: its book, its owner, its target; and the commands that change it.
 mod commands;
+mod withdrawal;
 
 pub(crate) use commands::publish_update;
-pub use commands::{Movement, NAME, NOTE, Opening, create, move_cash, set_target};
+pub use commands::{Movement, NAME, NOTE, Opening, booked_movement, create, move_cash, set_target};
+pub use withdrawal::Withdrawals;
 
 use crate::{
     Error, Result,

@@ -88,10 +88,14 @@ pub async fn has_execution(tx: &mut Tx, execution: ExecutionId) -> Result<bool> 
 }
 
 /// A transaction by its id, which derives from what caused it: for a cash movement, from the caller's reference.
-pub async fn transaction(tx: &mut Tx, portfolio: &Portfolio, id: TransactionId) -> Result<Option<Transaction>> {
+pub async fn transaction(
+    reader: &mut Reader<'_>,
+    portfolio: &Portfolio,
+    id: TransactionId,
+) -> Result<Option<Transaction>> {
     let sql = format!("{COLUMNS} WHERE portfolio_id = $1 AND transaction_id = $2");
-    match tx.fetch_optional(&sql, args![portfolio.id, id]).await? {
-        Some(row) => Ok(Some(read(&mut Reader::Within(tx), &row, portfolio.book.currency()).await?.transaction)),
+    match reader.optional(&sql, args![portfolio.id, id]).await? {
+        Some(row) => Ok(Some(read(reader, &row, portfolio.book.currency()).await?.transaction)),
         None => Ok(None),
     }
 }

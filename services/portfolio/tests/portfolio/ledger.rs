@@ -1,7 +1,7 @@
 //! Cash, executions and ownership: everything is booked once, and what is refused leaves no trace.
 use crate::{
     quarantine::asked,
-    support::{Held, Scene, anna, answer, ben, day, minor, usd},
+    support::{Committed, Held, Scene, anna, answer, ben, day, minor, usd},
 };
 use moneta_contracts::{
     common,
@@ -57,6 +57,25 @@ async fn an_overdraft_is_refused_with_both_amounts() {
     assert_eq!(problem.fields[0].allowed, "at most $100.00");
     scene.withdraw(10_000, "out").await.unwrap();
     assert_eq!(minor(scene.view().await.cash), 0);
+}
+
+#[tokio::test]
+async fn a_withdrawal_leaves_what_orders_count_on() {
+    let scene = Scene::new().await;
+    scene.deposit(10_000, "in").await.unwrap();
+    scene.commit(Committed::Minor(6_000));
+    let problem = scene.withdraw(4_001, "too much").await.unwrap_err();
+    assert_eq!((problem.kind, problem.code.as_str()), (Kind::FailedPrecondition, "cash_committed"));
+    assert_eq!((problem.fields[0].field.as_str(), problem.fields[0].allowed.as_str()), ("amount", "at most $40.00"));
+    scene.withdraw(4_000, "out").await.unwrap();
+    let problem = scene.withdraw(10_000, "more than all").await.unwrap_err();
+    assert_eq!(problem.code, "insufficient_cash");
+    scene.commit(Committed::NoAnswer);
+    let problem = scene.withdraw(1, "unasked").await.unwrap_err();
+    assert_eq!((problem.kind, problem.code.as_str()), (Kind::Unavailable, "neighbour_unavailable"));
+    scene.withdraw(4_000, "out").await.expect("what was booked is answered, whoever is down");
+    let view = scene.view().await;
+    assert_eq!((minor(view.cash), view.withdrawing), (6_000, None));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! What the tests share: a stage with the service on it, its owner, and shorthands for events.
 use moneta_contracts::{
     common, compliance as pb_compliance,
-    doubles::HoldsDouble,
+    doubles::{CommittedDouble, HoldsDouble},
     events::{Bar, BarClosed, SessionClosed, Side, TradeExecuted},
-    portfolio as pb,
+    portfolio as pb, trading as pb_trading,
 };
 use moneta_kit::{
     identity::Role,
@@ -41,6 +41,16 @@ pub struct Scene {
     pub stage: Stage,
     pub portfolio: String,
     held: Arc<Mutex<Held>>,
+    committed: Arc<Mutex<Committed>>,
+}
+
+/// What trading says is committed to orders.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Committed {
+    #[default]
+    Nothing,
+    Minor(i64),
+    NoAnswer,
 }
 
 /// What compliance holds.
@@ -68,10 +78,25 @@ impl Scene {
             }),
             Held::NoAnswer => Err(Status::unavailable("compliance is down")),
         });
-        let stage = Stage::builder(&[moneta_portfolio::SERVICE]).fake("compliance", Routes::new(double)).start().await;
-        let mut scene = Self { stage, portfolio: String::new(), held };
+        let committed: Arc<Mutex<Committed>> = Arc::default();
+        let asked = Arc::clone(&committed);
+        let trading = CommittedDouble::new(move |_| match *asked.lock().unwrap() {
+            Committed::Nothing => Ok(pb_trading::CommittedCash::default()),
+            Committed::Minor(minor) => Ok(pb_trading::CommittedCash { amount: usd(minor) }),
+            Committed::NoAnswer => Err(Status::unavailable("trading is down")),
+        });
+        let stage = Stage::builder(&[moneta_portfolio::SERVICE])
+            .fake("compliance", Routes::new(double))
+            .fake("trading", Routes::new(trading))
+            .start()
+            .await;
+        let mut scene = Self { stage, portfolio: String::new(), held, committed };
         scene.portfolio = scene.create("first").await.unwrap().portfolio_id;
         scene
+    }
+
+    pub fn commit(&self, committed: Committed) {
+        *self.committed.lock().unwrap() = committed;
     }
 
     pub fn hold(&self, held: Held) {

@@ -118,7 +118,16 @@ pub const CONTROLS: &[Control] = &[
 
 /// Asks every control.
 pub fn evaluate(case: &ControlCase) -> Vec<Verdict> {
-    CONTROLS
+    ask(case, CONTROLS)
+}
+
+/// Asks those that say whether cash and holdings cover an order.
+pub fn covered(case: &ControlCase) -> Vec<Verdict> {
+    ask(case, &[cash::CONTROL, position_held::CONTROL])
+}
+
+fn ask(case: &ControlCase, controls: &[Control]) -> Vec<Verdict> {
+    controls
         .iter()
         .map(|control| {
             let finding = (control.check)(case)

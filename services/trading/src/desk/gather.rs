@@ -23,11 +23,19 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Whether the portfolio was the same when `later` was asked for: what was worked out for this one holds for that one.
+    pub(super) fn stands(&self, later: &Self) -> bool {
+        self.view.version == later.view.version && self.view.withdrawing == later.view.withdrawing
+    }
+
     fn account(&self, symbol: &Symbol) -> Result<Account> {
         let money = |field: &str, money: Option<common::Money>| {
             convert::money(field, money).map_err(|invalid| Error::from(Problem::from(invalid)))
         };
-        let cash = money("cash", self.view.cash.clone())?;
+        let mut cash = money("cash", self.view.cash.clone())?;
+        if let Some(withdrawing) = &self.view.withdrawing {
+            cash = cash.checked_sub(money("withdrawing", Some(withdrawing.clone()))?)?;
+        }
         let holding = self.view.holdings.iter().find(|holding| holding.symbol == symbol.as_str());
         Ok(Account {
             currency: cash.currency(),
@@ -113,7 +121,9 @@ impl Desk {
     ) -> Result<ControlCase> {
         let now = self.clock.now();
         let account = holder.account(&intent.symbol)?;
-        let orders = store::working(reader, intent.portfolio).await?;
+        let mut orders = store::working(reader, intent.portfolio).await?;
+        // What the order itself reserves, once it is persisted, is not taken from it.
+        orders.retain(|order| order.id != intent.order_id());
         let mut working = self.working(intent, &orders, Money::zero(account.currency))?;
         for fill in store::unbooked_fills(reader, intent.portfolio).await? {
             // What was bought and is not booked yet counts as spent; what was sold does not count as earned, because the

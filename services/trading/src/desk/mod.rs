@@ -1,8 +1,9 @@
 //! The trading desk: what is done with an order between the client and the broker.
 //!
-//! An order is persisted, with its reservation, before it is sent; it is sent under an id that was derived from its owner
-//! and key; and whatever the broker's answer was or was not, asking the broker again leads to the same state.
+//! An order is persisted, with its reservation, before it is sent; before that, it is looked at once more whether what the
+//! portfolio has still covers it; it is sent under an id that was derived from its owner and key; and whatever the broker's answer was or was not, asking the broker again leads to the same state.
 mod cancel;
+mod cover;
 mod gather;
 pub(crate) mod holds;
 mod reconcile;
@@ -42,6 +43,7 @@ pub struct Desk {
     directory: Directory,
     context: ServiceContext,
     instruments: Arc<Mutex<BTreeMap<Symbol, Instrument>>>,
+    in_hand: cover::InHand,
 }
 
 impl Desk {
@@ -55,6 +57,7 @@ impl Desk {
             directory: context.directory.clone(),
             context,
             instruments: Arc::default(),
+            in_hand: cover::InHand::default(),
         }
     }
 

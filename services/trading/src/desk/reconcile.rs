@@ -8,6 +8,7 @@ use crate::{
 };
 use moneta_kit::{
     bus::Envelope,
+    client::Call,
     quarantine::{self, Trouble, Unit},
     store::Tx,
 };
@@ -30,7 +31,7 @@ impl Desk {
     pub async fn reconcile(&self) -> Result<Differences> {
         let mut found = Differences::default();
         for (id, client_order_id) in store::working_ids(&mut Reader::Committed(&self.db)).await? {
-            if quarantine::is_held(&self.db, &Unit::new(ORDER, &client_order_id)).await? {
+            if self.in_hand.has(id) || quarantine::is_held(&self.db, &Unit::new(ORDER, &client_order_id)).await? {
                 continue;
             }
             found.checked += 1;
@@ -62,7 +63,15 @@ impl Desk {
     pub(super) async fn settle(&self, order: &Order) -> Result<Order> {
         let report = match self.broker.report(&order.client_order_id).await? {
             Some(report) => report,
-            None => self.broker.submit(&Ticket::of(order)).await?,
+            None => {
+                // It was persisted and not sent, and what covered it then may be gone.
+                let intent = &order.intent;
+                let call = Call::for_user(&self.context, intent.owner, intent.cause().part("covered"));
+                if let Some(reason) = self.uncovered(&call, order, None).await? {
+                    return self.refuse(order.id, &reason).await;
+                }
+                self.broker.submit(&Ticket::of(order)).await?
+            }
         };
         let asked = matches!(order.state, State::PendingCancel(_)) && report.standing == Standing::Working;
         let report = if asked { self.broker.cancel(&order.client_order_id, &order.reason).await? } else { report };
@@ -139,13 +148,13 @@ impl Desk {
     }
 
     /// Notes that nobody knows whether the broker has an order.
-    pub(super) async fn lose_contact(&self, id: OrderId) -> Result<Order> {
+    pub(super) async fn lose_contact(&self, id: OrderId, reason: &str) -> Result<Order> {
         let mut tx = self.db.begin().await?;
         let found = store::find(&mut Reader::Within(&mut tx), id).await?;
         let mut order = found.ok_or(Error::NoOrder { order: id })?;
         if order.state == State::Submitted {
             let version = order.version;
-            order.step(Step::LoseContact, "the broker did not answer", self.clock.now())?;
+            order.step(Step::LoseContact, reason, self.clock.now())?;
             self.save(&mut tx, &order, version).await?;
             tx.commit().await?;
         }

@@ -1,5 +1,5 @@
-//! Submission: controls, compliance, approval; then, in one transaction, the controls again and the reservation; then the
-//! broker.
+//! Submission: controls, compliance, approval; then, in one transaction, the controls again and the reservation; then a last
+//! look at the portfolio; then the broker.
 use super::{
     Desk,
     gather::{Holder, Market},
@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     broker::Ticket,
     controls::{ControlCase, Verdict, evaluate},
-    order::{Intent, Order, Origin, Step},
+    order::{Intent, Order, Origin, State, Step},
     store::{self, Reader},
 };
 use moneta_kit::{client::Call, problem::Problem};
@@ -48,11 +48,19 @@ impl Desk {
         }
         let market = self.market(call, &intent.symbol).await?;
         let order = self.checked(&intent, &holder, &market).await?;
+        let _in_hand = self.in_hand.take(order.id);
         let order = self.persist(order, &holder, &market).await?;
-        if order.state == crate::order::State::Submitted {
-            return Ok(self.send(&order).await?);
+        if order.state != State::Submitted {
+            return Ok(order);
         }
-        Ok(order)
+        match self.uncovered(call, &order, Some(holder)).await {
+            Ok(None) => Ok(self.send(&order).await?),
+            Ok(Some(reason)) => Ok(self.refuse(order.id, &reason).await?),
+            Err(problem) => {
+                tracing::warn!(order = %order.id, %problem, "whether the order is covered is not known; it will be reconciled");
+                Ok(self.lose_contact(order.id, "whether the portfolio covers the order is not known yet").await?)
+            }
+        }
     }
 
     /// What the controls and rules say of an intent; nothing is kept.
@@ -134,7 +142,7 @@ impl Desk {
             Ok(report) => self.record(order.id, &report).await,
             Err(error) => {
                 tracing::warn!(order = %order.id, %error, "the broker did not answer; the order will be reconciled");
-                self.lose_contact(order.id).await
+                self.lose_contact(order.id, "the broker did not answer").await
             }
         }
     }

@@ -17,6 +17,14 @@ pub struct World {
     pub portfolio: String,
     /// Minor units of the portfolio's currency.
     pub cash: i64,
+    /// Minor units that withdrawals in progress are about to take.
+    pub withdrawing: i64,
+    /// The portfolio's version.
+    pub version: u64,
+    /// What happens to the portfolio when it is looked at for the so-manieth time; the looks so far.
+    pub at_look: Option<fn(&mut World, u32)>,
+    pub looks: u32,
+    pub portfolio_answers: bool,
     pub currency: &'static str,
     /// Whole units by symbol.
     pub holdings: BTreeMap<&'static str, i64>,
@@ -100,7 +108,14 @@ fn get_portfolio(
     world: &Shared,
     request: Request<portfolio::GetPortfolioRequest>,
 ) -> Result<portfolio::PortfolioView, Status> {
-    let world = world.lock();
+    let mut world = world.lock();
+    world.looks += 1;
+    if let (Some(happens), look) = (world.at_look, world.looks) {
+        happens(&mut world, look);
+    }
+    if !world.portfolio_answers {
+        return Err(Status::unavailable("the portfolio service is down"));
+    }
     if request.get_ref().portfolio_id != world.portfolio {
         return Err(Status::not_found("portfolio does not exist"));
     }
@@ -121,6 +136,8 @@ fn get_portfolio(
         portfolio_id: world.portfolio.clone(),
         owner_id: world.owner.to_string(),
         currency: world.currency.to_owned(),
+        version: world.version,
+        withdrawing: (world.withdrawing > 0).then(|| money(world.withdrawing)).flatten(),
         cash: money(world.cash),
         value: money(value),
         holdings,

@@ -1,6 +1,7 @@
 //! The trading service on a stage, with test doubles for the services it asks.
 #![allow(clippy::unwrap_used)]
 
+mod cover;
 mod crash;
 mod doubles;
 mod fills;

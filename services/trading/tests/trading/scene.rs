@@ -51,6 +51,11 @@ impl Scene {
             owner: anna(),
             portfolio: portfolio().to_string(),
             cash: 1_000_000,
+            withdrawing: 0,
+            version: 1,
+            at_look: None,
+            looks: 0,
+            portfolio_answers: true,
             currency: "USD",
             holdings: BTreeMap::from([("KO", 40)]),
             instruments: BTreeMap::from([
