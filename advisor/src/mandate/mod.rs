@@ -104,8 +104,8 @@ impl Mandate {
     /// The terms that a request asks for, checked; version and time are set by the store.
     pub fn from_request(message: pb::Mandate, owner_id: UserId, currency: Currency) -> Result<Self, Error> {
         let fraction = |field: &str, text: &str, most: Decimal| -> Result<Decimal, Problem> {
-            let value = Decimal::from_str_exact(text)
-                .map_err(|_| Problem::invalid(field, text, "a decimal fraction such as 0.25"))?;
+            let value = moneta_types::text::decimal(text)
+                .ok_or_else(|| Problem::invalid(field, text, "a decimal fraction such as 0.25"))?;
             if value <= Decimal::ZERO || value > most {
                 return Err(Problem::invalid(field, text, format!("above 0, at most {most}")));
             }

@@ -26,7 +26,7 @@ macro_rules! ids {
         impl FromStr for $name {
             type Err = Error;
             fn from_str(text: &str) -> Result<Self> {
-                Uuid::try_parse(text).map(Self).map_err(|_| Error::invalid($kind, text, "a UUID"))
+                crate::text::uuid(text).map(Self).ok_or_else(|| Error::invalid($kind, text, "a UUID"))
             }
         }
 

@@ -9,6 +9,7 @@ mod money;
 mod quantity;
 mod risk;
 mod symbol;
+pub mod text;
 mod time;
 
 pub use clock::{Clock, WallClock};

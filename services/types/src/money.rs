@@ -1,5 +1,5 @@
 //! Money as integer minor units of an ISO 4217 currency. Arithmetic is checked; currencies never mix silently.
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -127,8 +127,8 @@ impl Money {
 
     /// Parses a decimal text such as "1250.50".
     pub fn parse(amount: &str, currency: Currency) -> Result<Self> {
-        let decimal = Decimal::from_str_exact(amount)
-            .map_err(|_| Error::invalid("amount", amount, "a decimal number such as 1250.50"))?;
+        let decimal = text::decimal(amount)
+            .ok_or_else(|| Error::invalid("amount", amount, "a decimal number such as 1250.50"))?;
         Self::exact(decimal, currency)
     }
 

@@ -1,5 +1,5 @@
 //! Quantities of an instrument in integer nano-units, and prices for one unit.
-use crate::{Currency, Error, Money, Result};
+use crate::{Currency, Error, Money, Result, text};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -84,8 +84,8 @@ impl Quantity {
 impl FromStr for Quantity {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let units = Decimal::from_str_exact(text)
-            .map_err(|_| Error::invalid("quantity", text, "a decimal number such as 12.5"))?;
+        let units =
+            text::decimal(text).ok_or_else(|| Error::invalid("quantity", text, "a decimal number such as 12.5"))?;
         Self::exact(units)
     }
 }
@@ -151,8 +151,8 @@ impl Price {
 impl FromStr for Price {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let value = Decimal::from_str_exact(text)
-            .map_err(|_| Error::invalid("price", text, "a decimal number above zero such as 187.43"))?;
+        let value = text::decimal(text)
+            .ok_or_else(|| Error::invalid("price", text, "a decimal number above zero such as 187.43"))?;
         Self::new(value)
     }
 }

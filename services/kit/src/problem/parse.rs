@@ -14,7 +14,7 @@ pub fn parse<T: FromStr<Err = moneta_types::Error>>(field: &str, text: &str) -> 
 
 /// Parses a calendar date.
 pub fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
-    text.parse().map_err(|_| Problem::invalid(field, text, "a date such as 2020-03-12"))
+    moneta_types::text::date(text).ok_or_else(|| Problem::invalid(field, text, "a date such as 2020-03-12"))
 }
 
 /// Parses a calendar date that may be left out (empty text).
@@ -24,8 +24,8 @@ pub fn parse_opt_date(field: &str, text: &str) -> Result<Option<Date>, Problem> 
 
 /// Parses a decimal number, within a range when one is given.
 pub fn parse_decimal(field: &str, text: &str, range: Option<RangeInclusive<Decimal>>) -> Result<Decimal, Problem> {
-    let value =
-        Decimal::from_str_exact(text).map_err(|_| Problem::invalid(field, text, "a decimal number such as 0.25"))?;
+    let value = moneta_types::text::decimal(text)
+        .ok_or_else(|| Problem::invalid(field, text, "a decimal number such as 0.25"))?;
     match range {
         Some(range) if !range.contains(&value) => {
             Err(Problem::invalid(field, text, format!("a number from {} to {}", range.start(), range.end())))

@@ -160,8 +160,8 @@ fn amount(field: &'static str, text: &str) -> Result<Decimal> {
 }
 
 fn decimal(field: &'static str, text: &str, most: Decimal, allowed: &'static str) -> Result<Decimal> {
-    match Decimal::from_str_exact(text) {
-        Ok(value) if value >= Decimal::ZERO && value <= most => Ok(value.normalize()),
+    match moneta_types::text::decimal(text) {
+        Some(value) if value >= Decimal::ZERO && value <= most => Ok(value.normalize()),
         _ => Err(Error::invalid(field, text, allowed)),
     }
 }
