@@ -128,8 +128,9 @@ impl Service {
     ) -> Result<(TransactionId, Portfolio), Problem> {
         let (mut announced, mut committed) = (None, None);
         if movement.kind == Kind::Withdrawal {
-            let known = portfolio::booked_movement(&mut self.reader(), &self.config, &self.keys, portfolio, &movement);
-            if let Some(booked) = known.await? {
+            let reader = &mut self.reader();
+            let known = portfolio::booked_movement(reader, &self.config, &self.keys, portfolio, &movement).await?;
+            if let Some(booked) = known {
                 return Ok(booked);
             }
             announced = Some(self.withdrawals.announce(portfolio, movement.amount));

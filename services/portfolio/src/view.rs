@@ -65,6 +65,7 @@ pub fn portfolio(state: &Portfolio, closes: &Closes, today: Date, stale_after_da
         net_contributions: Some(state.book.contributions.into()),
         prices_stale: stale,
         quarantined: false,
+        withdrawing: None,
     })
 }
 

@@ -279,6 +279,12 @@ mod trading {
             orders.reverse();
             Ok(Response::new(pb::ListOrdersResponse { orders, ..Default::default() }))
         }
+        async fn get_committed_cash(
+            &self,
+            _: Request<pb::GetCommittedCashRequest>,
+        ) -> Result<Response<pb::CommittedCash>, Status> {
+            Ok(Response::new(pb::CommittedCash::default()))
+        }
         async fn preview_order(
             &self,
             request: Request<pb::SubmitOrderRequest>,

@@ -125,6 +125,7 @@ fn view() -> portfolio::PortfolioView {
         net_contributions: usd(10_000_000),
         prices_stale: false,
         quarantined: false,
+        withdrawing: None,
     }
 }
 
