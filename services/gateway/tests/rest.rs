@@ -446,7 +446,21 @@ async fn deposits_carry_exact_money_and_the_key_as_their_reference() {
     assert_eq!(booked.ok()["transaction_id"], "pay-1");
     assert_eq!(booked.body["cash"], json!({"amount": "250.50", "currency": "USD"}));
     let odd = json!({"amount": {"amount": "250.505", "currency": "USD"}});
-    let refused = front.anna(Method::POST, &path, Some(odd)).await;
+    let refused = front.send(Method::POST, &path, Some(&token), Some(odd), &[("Idempotency-Key", "pay-2")]).await;
     assert_eq!(refused.problem(400), "invalid_argument");
     assert_eq!(refused.body["errors"][0]["field"], "amount.amount");
+}
+
+#[tokio::test]
+async fn money_moves_under_a_key_or_not_at_all() {
+    let front = Front::start().await;
+    let body = json!({"amount": {"amount": "250.50", "currency": "USD"}});
+    for movement in ["deposits", "withdrawals"] {
+        let path = format!("/api/v1/portfolios/{PORTFOLIO}/{movement}");
+        let refused = front.anna(Method::POST, &path, Some(body.clone())).await;
+        assert_eq!(refused.problem(400), "idempotency_key_required");
+        assert_eq!(refused.body["errors"][0]["field"], "Idempotency-Key");
+        let referenced = json!({"amount": {"amount": "250.50", "currency": "USD"}, "client_reference": "own"});
+        assert_eq!(front.anna(Method::POST, &path, Some(referenced)).await.ok()["transaction_id"], "own");
+    }
 }

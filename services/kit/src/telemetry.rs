@@ -1,7 +1,7 @@
 //! The log and the metrics of the process.
 use crate::config::{Global, LogFormat};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::sync::OnceLock;
+use std::{io::IsTerminal as _, sync::OnceLock};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Upper bounds of the buckets of every histogram of seconds.
@@ -16,7 +16,11 @@ pub fn init_log(global: &Global) {
     // of it on the same closed pipe would be.
     let started = match global.log_format {
         LogFormat::Text => {
-            registry.with(fmt::layer().with_writer(std::io::stderr).log_internal_errors(false)).try_init()
+            // Colours are for a terminal, and for whoever wants them there (no-color.org).
+            let colours =
+                std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+            let text = fmt::layer().with_writer(std::io::stderr).with_ansi(colours).log_internal_errors(false);
+            registry.with(text).try_init()
         }
         LogFormat::Json => {
             registry.with(fmt::layer().json().with_writer(std::io::stderr).log_internal_errors(false)).try_init()

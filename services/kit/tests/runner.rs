@@ -334,6 +334,7 @@ async fn readiness_names_a_store_that_has_no_space_until_it_has_some() {
         tx.commit().await.unwrap();
     };
     assert_eq!(Problem::from(refused).code, "storage_full");
+    assert_eq!(http_get(ops, "/readyz").await.0, 503, "nothing of this process takes a write");
     let told = ready().await;
     assert!(told.contains("degraded") && told.contains("portfolio.store") && told.contains("storage_full"), "{told}");
 
@@ -342,5 +343,6 @@ async fn readiness_names_a_store_that_has_no_space_until_it_has_some() {
     tx.execute(sql, moneta_kit::args!["x".repeat(2_000), nth.to_string()]).await.unwrap();
     tx.commit().await.unwrap();
     assert!(ready().await.contains("\"ready\""), "{}", ready().await);
+    assert_eq!(http_get(ops, "/readyz").await.0, 200);
     stage.stop().await;
 }

@@ -17,6 +17,7 @@ mod commands;
 mod error;
 mod output;
 mod settings;
+mod stop;
 mod umask;
 mod watchdog;
 

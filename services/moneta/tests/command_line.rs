@@ -74,6 +74,25 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
     }
 }
 
+/// Whoever stops a process that is still starting does not wait for it to start first, nor for the watchdog.
+#[test]
+fn a_process_that_is_told_to_stop_while_it_starts_stops_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("firm")).unwrap();
+    let args = ["run", "--services", "market-data,user,portfolio,trading,compliance", "--data-dir", "firm"];
+    let mut child = moneta(folder.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    log.read_line(&mut line).unwrap();
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut log, &mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{line}{rest}");
+    assert!(!rest.contains("ended by force"), "{rest}");
+    assert!(!line.contains('\u{1b}'), "no colours where nobody sees them: {line:?}");
+}
+
 #[test]
 fn a_mistyped_data_directory_is_named_and_makes_no_folder() {
     let folder = tempfile::tempdir().unwrap();

@@ -209,7 +209,9 @@ async fn set_target(
 }
 
 /// Pays money in.
-#[utoipa::path(post, path = "/portfolios/{id}/deposits", tag = "portfolios", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/portfolios/{id}/deposits", tag = "portfolios",
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header,
+        description = "a text of your own, the same in every retry; required unless the body has a client_reference")),
     request_body = Movement, responses((status = 201, body = CashMovement)))]
 async fn deposit(
     State(app): State<App>,
@@ -217,13 +219,15 @@ async fn deposit(
     Path(id): Path<String>,
     Body(body): Body<Movement>,
 ) -> Result<(StatusCode, Json<CashMovement>)> {
-    let request = caller.call.request(movement(&caller, id, body));
+    let request = caller.call.request(movement(&caller, id, body)?);
     let booked = app.directory().portfolio().deposit(request).await?.into_inner();
     Ok((StatusCode::CREATED, Json(CashMovement::show(booked))))
 }
 
 /// Takes money out.
-#[utoipa::path(post, path = "/portfolios/{id}/withdrawals", tag = "portfolios", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/portfolios/{id}/withdrawals", tag = "portfolios",
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header,
+        description = "a text of your own, the same in every retry; required unless the body has a client_reference")),
     request_body = Movement, responses((status = 201, body = CashMovement)))]
 async fn withdraw(
     State(app): State<App>,
@@ -231,16 +235,17 @@ async fn withdraw(
     Path(id): Path<String>,
     Body(body): Body<Movement>,
 ) -> Result<(StatusCode, Json<CashMovement>)> {
-    let request = caller.call.request(movement(&caller, id, body));
+    let request = caller.call.request(movement(&caller, id, body)?);
     let booked = app.directory().portfolio().withdraw(request).await?.into_inner();
     Ok((StatusCode::CREATED, Json(CashMovement::show(booked))))
 }
 
-fn movement(caller: &Caller, portfolio_id: String, body: Movement) -> pb::CashMovementRequest {
-    pb::CashMovementRequest {
+/// A movement of money. Without a key of the caller's a request that is sent again would move it again.
+fn movement(caller: &Caller, portfolio_id: String, body: Movement) -> Result<pb::CashMovementRequest> {
+    Ok(pb::CashMovementRequest {
         portfolio_id,
         amount: Some(body.amount.into()),
-        client_reference: body.client_reference.unwrap_or_else(|| caller.reference()),
+        client_reference: body.client_reference.map_or_else(|| caller.required_key(), Ok)?,
         note: body.note.unwrap_or_default(),
-    }
+    })
 }

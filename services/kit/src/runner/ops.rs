@@ -92,7 +92,9 @@ impl Ops {
         self.phase.load(Ordering::SeqCst) != Phase::Starting as u8
     }
 
-    async fn degraded(&self) -> Vec<Degraded> {
+    /// What is not as it should be, and whether no store of this process takes a write.
+    async fn degraded(&self) -> (Vec<Degraded>, bool) {
+        let mut stuck = false;
         let mut found: Vec<Degraded> = self
             .absent
             .iter()
@@ -100,7 +102,7 @@ impl Ops {
             .collect();
         if self.on_the_platform(async {}).await.is_none() {
             found.push(Degraded { name: "runtime".to_owned(), reason: "did not answer in time".to_owned() });
-            return found;
+            return (found, true);
         }
         let stores = self.stores.clone();
         let bus = Arc::clone(&self.bus);
@@ -116,6 +118,8 @@ impl Ops {
         };
         match self.on_the_platform(asked).await {
             Some(outcomes) => {
+                let own = outcomes.len().saturating_sub(1);
+                stuck = own > 0 && outcomes.iter().take(own).all(|(_, outcome)| outcome.is_err());
                 let failed = outcomes.into_iter().filter_map(|(name, outcome)| Some((name, outcome.err()?)));
                 found.extend(failed.map(|(name, problem)| unwritable(name, &problem)));
             }
@@ -138,7 +142,7 @@ impl Ops {
             };
             found.push(Degraded { name: format!("{service}.{}", check.name), reason });
         }
-        found
+        (found, stuck)
     }
 
     /// Does work on the platform's runtime; `None` when it did not end in time.
@@ -180,12 +184,17 @@ async fn startup(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     if ops.started() { (StatusCode::OK, "started\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "starting\n") }
 }
 
-/// A dependency that is down degrades the process; it still answers what does not need it, so it stays ready (200).
+/// A dependency that is down degrades the process; it still answers what does not need it, so it stays ready (200). A process
+/// of whose stores none takes a write, or whose runtime stands, should be sent nothing (503).
 async fn readiness(State(ops): State<Arc<Ops>>) -> impl IntoResponse {
     let (code, status, degraded) = match ops.phase.load(Ordering::SeqCst) {
         phase if phase == Phase::Running as u8 => {
-            let degraded = ops.degraded().await;
-            (StatusCode::OK, if degraded.is_empty() { "ready" } else { "degraded" }, degraded)
+            let (degraded, stuck) = ops.degraded().await;
+            match (stuck, degraded.is_empty()) {
+                (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", degraded),
+                (false, false) => (StatusCode::OK, "degraded", degraded),
+                (false, true) => (StatusCode::OK, "ready", degraded),
+            }
         }
         phase if phase == Phase::Starting as u8 => (StatusCode::SERVICE_UNAVAILABLE, "starting", Vec::new()),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "draining", Vec::new()),

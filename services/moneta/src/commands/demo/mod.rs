@@ -4,7 +4,7 @@ mod progress;
 mod seed;
 
 use super::{market, run as services};
-use crate::{Error, Result, SERVICES, cli::Demo, output, settings};
+use crate::{Error, Result, SERVICES, cli::Demo, output, settings, stop::Stop, watchdog};
 use moneta_contracts::market_data::{ReplayAdvanceRequest, ReplayStatusRequest};
 use moneta_kit::{
     config::Config,
@@ -19,6 +19,8 @@ use std::{path::PathBuf, time::Duration};
 pub async fn run(args: Demo) -> Result<()> {
     let config = configure(&args)?;
     telemetry::init_log(&config.global()?);
+    let mut stop = Stop::hear()?;
+    watchdog::start();
     let advisor: moneta_advisor::Config = config.section("advisor")?;
     let history = advisor.assets.join("market");
     if !history.is_dir() {
@@ -29,11 +31,14 @@ pub async fn run(args: Demo) -> Result<()> {
     }
     let imported = config.global()?.data_dir.join("market-data").join("imported");
     if !imported.exists() {
-        market::import(&config, &[history], Options::default()).await?;
+        let import = market::import(&config, std::slice::from_ref(&history), Options::default());
+        let Some(done) = stop.unless(import).await else { return Ok(()) };
+        done?;
         std::fs::write(&imported, "the market history was imported\n")?;
     }
 
-    let running = Runner::start(SERVICES, &Selection::All, config).await?;
+    let Some(started) = stop.unless(Runner::start(SERVICES, &Selection::All, config)).await else { return Ok(()) };
+    let running = started?;
     services::print_addresses(&running);
     seed::seed(&running).await?;
     if !args.common.json {
@@ -41,7 +46,7 @@ pub async fn run(args: Demo) -> Result<()> {
     }
     let finished = tokio::select! {
         finished = replay(&running, &args) => finished?,
-        () = services::until_told(&running) => false,
+        () = stop.told_or(&running) => false,
     };
     if finished {
         let summary = progress::summary(&running).await?;
@@ -52,7 +57,7 @@ pub async fn run(args: Demo) -> Result<()> {
         }
         if !args.exit_at_end {
             println!("the replay has come to its end; the page goes on (Ctrl-C stops)");
-            services::until_told(&running).await;
+            stop.told_or(&running).await;
         }
     }
     running.shutdown().await;
