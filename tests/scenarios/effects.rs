@@ -1,4 +1,5 @@
 //! What must follow from an order, looked at from every service that has a part in it.
+use crate::chat::dollars;
 use moneta_tests::{Api, Stagehand, decimal, eventually, text};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -46,6 +47,11 @@ pub async fn followed_once(stage: &Stagehand, owner: &Api, order: &Value) {
         assert_eq!(told.len(), 1, "execution {execution} (event {event}) is told once: {told:?}");
         assert_eq!(told[0]["topic"], "trade_executed", "{}", told[0]);
         assert!(text(told[0], "title").contains(&text(order, "symbol")), "{}", told[0]);
+        let cash =
+            postings.iter().find(|posting| posting["account"] == "cash").map(|posting| decimal(&posting["amount"]));
+        let moved = if order["side"] == "buy" { "You paid" } else { "You received" };
+        let total = format!("{moved} {}", dollars(cash.unwrap_or_default().abs()));
+        assert!(text(told[0], "body").contains(&total), "the total is what the ledger booked: {total}, {}", told[0]);
         let updated = updates.iter().filter(|item| item["payload"]["execution_id"] == execution.as_str()).count();
         assert_eq!(updated, 1, "execution {execution} changed the portfolio once");
     }

@@ -2,7 +2,7 @@
 //!
 //! Names are written with underscores (`[market_data]`, `MONETA__MARKET_DATA__…`). A key that nobody knows is an error
 //! that names it and where it stands.
-use crate::{client::ClientConfig, net, store::Durability};
+use crate::{client::ClientConfig, contact::Contact, net, store::Durability};
 use figment::{
     Figment,
     providers::{Env, Format as _, Serialized, Toml},
@@ -218,6 +218,8 @@ pub struct Global {
     pub client: ClientConfig,
     /// Encryption keys.
     pub keys: KeysConfig,
+    /// How clients reach the firm.
+    pub contact: Contact,
     /// Addresses of services, by name with underscores.
     pub services: BTreeMap<String, ServiceAddress>,
 }
@@ -246,6 +248,7 @@ impl Default for Global {
             store: StoreConfig::default(),
             client: ClientConfig::default(),
             keys: KeysConfig::default(),
+            contact: Contact::default(),
             services: BTreeMap::new(),
         }
     }

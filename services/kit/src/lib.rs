@@ -6,6 +6,7 @@ pub mod backup;
 pub mod bus;
 pub mod client;
 pub mod config;
+pub mod contact;
 pub mod data_dir;
 pub mod entropy;
 pub mod files;

@@ -44,7 +44,13 @@ async fn build(context: ServiceContext) -> Result<Service, StartError> {
     let store = Store::new(context.db.clone());
     let mailer = Mailer::new(&config.smtp)?;
     let outgoing = Outgoing::new(mailer.is_some());
-    let reactor = Reactor::new(context.clone(), store.clone(), outgoing.clone());
+    let contact = context.config.global()?.contact;
+    if contact.ways().is_none() {
+        tracing::warn!(
+            "no contact of the firm is configured: messages say so where they ask somebody to get in touch (contact.email)"
+        );
+    }
+    let reactor = Reactor::new(context.clone(), store.clone(), outgoing.clone(), contact);
     let mut service = Service::new()
         .grpc(NotificationServer::new(service::Face::new(App::new(context.clone(), store.clone()))))
         .subscribe(Subscription { group: reactions::GROUP, types: reactions::TYPES, handler: Arc::new(reactor) });

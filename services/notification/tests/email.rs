@@ -18,7 +18,7 @@ async fn a_notification_is_mailed_to_the_users_address_and_marked_as_delivered()
     scene.publish(&trade("ada"), "fill").await;
     let mail = smtp.next().await;
     assert_eq!(mail.to, "ada@example.com");
-    assert_eq!(mail.header("Subject"), Some("Bought 10 AAPL at 68.34"));
+    assert_eq!(mail.header("Subject"), Some("Bought 10 AAPL at $68.34"));
     assert!(mail.header("Message-ID").unwrap().ends_with("@moneta.example>"), "{:?}", mail.header("Message-ID"));
     assert!(mail.data.contains("You can choose what you are told"), "{}", mail.data);
     scene.emails_ended(1).await;
@@ -105,7 +105,7 @@ async fn quiet_hours_defer_until_their_end_in_the_users_time_zone_and_mandatory_
     assert!(smtp.is_empty());
     scene.stage.clock().advance_to("2020-03-10T11:30:00Z".parse().unwrap());
     let mail = smtp.next().await;
-    assert_eq!(mail.header("Subject"), Some("Bought 10 AAPL at 68.34"));
+    assert_eq!(mail.header("Subject"), Some("Bought 10 AAPL at $68.34"));
     scene.emails_ended(2).await;
 }
 

@@ -24,8 +24,11 @@ async fn a_trade_is_told_to_its_owner_alone_and_without_a_mail_server_the_email_
     scene.publish(&trade("ada"), "fill").await;
     let inbox = scene.inbox("ada").await;
     assert_eq!(inbox.len(), 1);
-    assert_eq!((inbox[0].topic.as_str(), inbox[0].title.as_str()), ("trade_executed", "Bought 10 AAPL at 68.34"));
-    assert!(inbox[0].body.contains("$683.40 in all. Costs (commission and spread): $1.02."), "{}", inbox[0].body);
+    assert_eq!((inbox[0].topic.as_str(), inbox[0].title.as_str()), ("trade_executed", "Bought 10 AAPL at $68.34"));
+    let paid =
+        "You paid $684.40: $683.40 for the units and $1.00 commission; the price includes about $0.02 of spread.";
+    assert!(inbox[0].body.contains(paid), "{}", inbox[0].body);
+    assert!(inbox[0].body.contains("on 31 December 1969, 19:00 EST."), "by her own clock: {}", inbox[0].body);
     let statuses: Vec<_> = inbox[0].deliveries.iter().map(|d| (d.channel.as_str(), d.status.as_str())).collect();
     assert_eq!(statuses, [("inbox", "delivered"), ("email", "suppressed")]);
     assert_eq!(inbox[0].deliveries[1].detail, "no SMTP server is configured");
@@ -78,7 +81,7 @@ async fn a_market_fall_reaches_those_who_are_invested_with_their_own_numbers() {
         assert!(inbox[0].mandatory);
         assert_eq!(inbox[0].title, "The market fell by 7.6 %; your portfolio is worth $95,123.45");
         // 95,123.45 - 99,444.45 - 200.00 of deposits.
-        assert!(inbox[0].body.contains("$4,521.00 (4.6 %) less than on 2020-03-06"), "{}", inbox[0].body);
+        assert!(inbox[0].body.contains("$4,521.00 (4.6 %) less than on 6 March 2020"), "{}", inbox[0].body);
         assert!(scene.inbox("bob").await.is_empty(), "who holds cash alone is not concerned");
     }
 }
@@ -143,7 +146,7 @@ async fn recommendations_mandates_kill_switches_and_security_are_told() {
     let expected = [
         ("order_not_executed", "Order to buy 10 AAPL not sent"),
         ("security", "A session of yours was ended for safety"),
-        ("security", "A sign-in to your account failed"),
+        ("security", "A wrong password was entered for your account"),
         ("kill_switch", "All trading is stopped"),
         ("mandate_changed", "Your agent is paused"),
         ("recommendation_issued", "A recommendation waits for your approval"),

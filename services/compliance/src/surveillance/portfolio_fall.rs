@@ -31,8 +31,8 @@ impl Watch {
             "Your portfolio has fallen by {} since {}, deposits and withdrawals aside. On {} it was worth {}. \
              (Portfolio {}.)",
             percent(fall),
-            state.period,
-            valued.date,
+            state.period.format("%-d %B %Y"),
+            valued.date.format("%-d %B %Y"),
             valued.value,
             valued.portfolio_id
         );

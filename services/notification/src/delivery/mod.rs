@@ -42,7 +42,7 @@ pub fn email_body(body: &str, mandatory: bool) -> String {
     let footer = if mandatory {
         "You are told this because you must be; it cannot be switched off."
     } else {
-        "You can choose what you are told, and when, in the settings of your Moneta page."
+        "You can choose what you are told: say in the chat which messages to turn off, or on."
     };
     format!("{body}\n\n--\nMoneta\n{footer}\n")
 }

@@ -43,6 +43,7 @@ impl Reactor {
             from_date: fall.from_date,
             value: valuation.value,
             change: self.change(fall, valuation, event.cause()).await?,
+            contact: self.contact.clone(),
         }
         .render();
         let mut draft = Draft::of(event, valuation.owner_id, &market_fall::TOPIC, text, "");

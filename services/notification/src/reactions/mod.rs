@@ -18,10 +18,11 @@ use moneta_contracts::user::GetAccountRequest;
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
     client::Call,
+    contact::Contact,
     service::ServiceContext,
     store::Tx,
 };
-use moneta_types::UserId;
+use moneta_types::{Cause, UserId};
 
 /// What is reacted to.
 pub const TYPES: &[&str] = &[
@@ -49,6 +50,8 @@ pub struct Reactor {
     context: ServiceContext,
     store: Store,
     outgoing: Outgoing,
+    /// How clients reach the firm, for texts that ask somebody to get in touch.
+    contact: Contact,
 }
 
 /// What an event brings about here.
@@ -65,8 +68,8 @@ enum Effect {
 
 impl Reactor {
     /// A reactor over what the process offers.
-    pub const fn new(context: ServiceContext, store: Store, outgoing: Outgoing) -> Self {
-        Self { context, store, outgoing }
+    pub const fn new(context: ServiceContext, store: Store, outgoing: Outgoing, contact: Contact) -> Self {
+        Self { context, store, outgoing, contact }
     }
 
     async fn react(&self, event: &Envelope) -> Result<()> {
@@ -155,7 +158,7 @@ impl Reactor {
         } else {
             match preferences.quiet {
                 Some(quiet) if draft.topic.mandatory.is_none() => {
-                    match quiet.end_after(now, self.time_zone(draft).await?) {
+                    match quiet.end_after(now, self.time_zone(draft.user_id, self.cause_of(draft)).await?) {
                         Some(end) => delivery(Channel::Email, Status::Deferred, "quiet hours", end),
                         None => delivery(Channel::Email, Status::Pending, "", now),
                     }
@@ -166,9 +169,10 @@ impl Reactor {
         Ok(Some(vec![to_inbox, by_email]))
     }
 
-    async fn time_zone(&self, draft: &Draft) -> Result<chrono_tz::Tz> {
-        let call = Call::service(&self.context, self.cause_of(draft));
-        let request = call.request(GetAccountRequest { user_id: draft.user_id.to_string() });
+    /// The time zone of an account.
+    async fn time_zone(&self, user: UserId, cause: Cause) -> Result<chrono_tz::Tz> {
+        let call = Call::service(&self.context, cause);
+        let request = call.request(GetAccountRequest { user_id: user.to_string() });
         let account = match self.context.directory.user().get_account(request).await {
             Ok(account) => account.into_inner(),
             Err(status) if is_outage(&status) => {
@@ -176,15 +180,15 @@ impl Reactor {
             }
             // One account that cannot be read must not hold up what an event tells everybody else.
             Err(status) => {
-                tracing::warn!(user = %draft.user_id, %status, "quiet hours are taken to be in UTC");
+                tracing::warn!(%user, %status, "its times are taken to be in UTC");
                 return Ok(chrono_tz::UTC);
             }
         };
         Ok(account.time_zone.parse().unwrap_or(chrono_tz::UTC))
     }
 
-    fn cause_of(&self, draft: &Draft) -> moneta_types::Cause {
-        moneta_types::Cause::new(draft.notification_id.uuid())
+    fn cause_of(&self, draft: &Draft) -> Cause {
+        Cause::new(draft.notification_id.uuid())
     }
 }
 

@@ -5,20 +5,21 @@ use crate::{
     inbox::Draft,
     store::{MarketFall, Valuation},
     templates::{
-        kill_switch, mandate_changed, order_not_executed, order_not_executed::End, portfolio_fall_10,
+        kill_switch, mandate_changed, order_not_executed, order_not_executed::End, portfolio_fall_10, price,
         recommendation_closed, recommendation_issued, security, trade_executed,
     },
 };
+use chrono_tz::Tz;
 use moneta_contracts::{
     events::{
         AlertRaised, Event, KillSwitchChanged, MandateChanged, MarketMoved, OrderCanceled, OrderDenied, OrderExpired,
         OrderRejected, OrderSnapshot, PortfolioValued, RecommendationClosed, RecommendationIssued, SessionChanged,
-        TradeExecuted, UserErased,
+        Side, TradeExecuted, UserErased,
     },
     portfolio::ListPortfoliosRequest,
     user::ListInvestorsRequest,
 };
-use moneta_kit::{bus::Envelope, client::Call};
+use moneta_kit::{bus::Envelope, client::Call, contact::Contact};
 use moneta_types::{Cause, NotificationId, UserId};
 use std::collections::BTreeSet;
 
@@ -28,16 +29,23 @@ const PORTFOLIO_FALL: &str = "portfolio_fall";
 impl Reactor {
     pub(super) async fn effect(&self, event: &Envelope) -> Result<Effect> {
         let drafts = match event.event_type.as_str() {
-            TradeExecuted::TYPE => vec![executed(event, &event.decode()?)?],
+            TradeExecuted::TYPE => {
+                let trade: TradeExecuted = event.decode()?;
+                vec![executed(event, &trade, self.time_zone(trade.owner_id, event.cause()).await?)?]
+            }
             OrderDenied::TYPE => not_executed(event, &event.decode::<OrderDenied>()?.order, End::Denied),
             OrderRejected::TYPE => not_executed(event, &event.decode::<OrderRejected>()?.order, End::Rejected),
             OrderCanceled::TYPE => not_executed(event, &event.decode::<OrderCanceled>()?.order, End::Canceled),
             OrderExpired::TYPE => not_executed(event, &event.decode::<OrderExpired>()?.order, End::Expired),
-            RecommendationIssued::TYPE => vec![issued(event, event.decode()?)],
+            RecommendationIssued::TYPE => {
+                let recommendation: RecommendationIssued = event.decode()?;
+                let zone = self.time_zone(recommendation.owner_id, event.cause()).await?;
+                vec![issued(event, recommendation, zone)]
+            }
             RecommendationClosed::TYPE => vec![closed(event, event.decode()?)],
-            MandateChanged::TYPE => vec![mandate(event, event.decode()?)],
+            MandateChanged::TYPE => vec![mandate(event, event.decode()?, self.contact.clone())],
             AlertRaised::TYPE => alert(event, event.decode()?),
-            SessionChanged::TYPE => session(event, &event.decode()?),
+            SessionChanged::TYPE => self.session(event, &event.decode()?).await?,
             KillSwitchChanged::TYPE => self.switched(event, event.decode()?).await?,
             MarketMoved::TYPE => {
                 let fall = MarketFall::of(event, &event.decode()?);
@@ -55,6 +63,24 @@ impl Reactor {
             _ => Vec::new(),
         };
         Ok(Effect::Tell(drafts))
+    }
+
+    /// Ordinary sign-ins are not told: the event does not say from where, so a strange one cannot be told from a usual one.
+    async fn session(&self, event: &Envelope, session: &SessionChanged) -> Result<Vec<Draft>> {
+        let kind = match session.change.as_str() {
+            "refresh_reused" => security::Kind::SessionCopied,
+            "login_failed" => security::Kind::LoginFailed,
+            _ => return Ok(Vec::new()),
+        };
+        let zone = self.time_zone(session.user_id, event.cause()).await?;
+        let text = security::Security { kind, at: event.time, zone, contact: self.contact.clone() }.render();
+        let mut draft = Draft::of(event, session.user_id, &security::TOPIC, text, "");
+        if kind == security::Kind::LoginFailed {
+            // One a day: somebody who guesses passwords must not be able to flood an inbox.
+            let cause = Cause::named(&format!("login_failed/{}/{}", session.user_id, event.time.date()));
+            draft.notification_id = NotificationId::from_uuid(cause.uuid());
+        }
+        Ok(vec![draft])
     }
 
     /// Everybody whom a kill switch concerns.
@@ -104,15 +130,25 @@ impl Reactor {
     }
 }
 
-fn executed(event: &Envelope, trade: &TradeExecuted) -> Result<Draft> {
+fn executed(event: &Envelope, trade: &TradeExecuted, zone: Tz) -> Result<Draft> {
+    let value = trade.price.value_of(trade.quantity, trade.currency)?;
+    // As the ledger books it: a commission is paid on top of a purchase and taken from what a sale brings; the spread is in
+    // the price already.
+    let cash = match trade.side {
+        Side::Buy => value.checked_add(trade.commission)?,
+        Side::Sell => value.checked_sub(trade.commission)?,
+    };
     let text = trade_executed::Trade {
         side: trade.side,
         symbol: trade.symbol.to_string(),
         quantity: trade.quantity,
-        price: trade.price.to_string(),
-        value: trade.price.value_of(trade.quantity, trade.currency)?,
-        costs: trade.commission.checked_add(trade.spread_cost)?,
-        date: trade.date,
+        price: price(trade.price, trade.currency),
+        value,
+        commission: trade.commission,
+        spread: trade.spread_cost,
+        cash,
+        at: trade.at,
+        zone,
         remaining: trade.remaining,
     }
     .render();
@@ -133,12 +169,13 @@ fn not_executed(event: &Envelope, order: &OrderSnapshot, end: End) -> Vec<Draft>
     vec![Draft::of(event, order.owner_id, &order_not_executed::TOPIC, text, "")]
 }
 
-fn issued(event: &Envelope, issued: RecommendationIssued) -> Draft {
+fn issued(event: &Envelope, issued: RecommendationIssued, zone: Tz) -> Draft {
     let text = recommendation_issued::Recommendation {
         autonomy: issued.autonomy,
         summary: issued.summary,
         trades: issued.trades,
         expires: issued.expires,
+        zone,
         recommendation_id: issued.recommendation_id.to_string(),
     }
     .render();
@@ -155,10 +192,14 @@ fn closed(event: &Envelope, closed: RecommendationClosed) -> Draft {
     Draft::of(event, closed.owner_id, &recommendation_closed::TOPIC, text, "")
 }
 
-fn mandate(event: &Envelope, changed: MandateChanged) -> Draft {
-    let text =
-        mandate_changed::Mandate { version: changed.version, autonomy: changed.autonomy, paused: changed.paused }
-            .render();
+fn mandate(event: &Envelope, changed: MandateChanged, contact: Contact) -> Draft {
+    let text = mandate_changed::Mandate {
+        version: changed.version,
+        autonomy: changed.autonomy,
+        paused: changed.paused,
+        contact,
+    }
+    .render();
     Draft::of(event, changed.owner_id, &mandate_changed::TOPIC, text, "")
 }
 
@@ -170,21 +211,4 @@ fn alert(event: &Envelope, alert: AlertRaised) -> Vec<Draft> {
         }
         _ => Vec::new(),
     }
-}
-
-/// Ordinary sign-ins are not told: the event does not say from where, so a strange one cannot be told from a usual one.
-fn session(event: &Envelope, session: &SessionChanged) -> Vec<Draft> {
-    let kind = match session.change.as_str() {
-        "refresh_reused" => security::Kind::SessionCopied,
-        "login_failed" => security::Kind::LoginFailed,
-        _ => return Vec::new(),
-    };
-    let text = security::Security { kind, at: event.time }.render();
-    let mut draft = Draft::of(event, session.user_id, &security::TOPIC, text, "");
-    if kind == security::Kind::LoginFailed {
-        // One a day: somebody who guesses passwords must not be able to flood an inbox.
-        let cause = Cause::named(&format!("login_failed/{}/{}", session.user_id, event.time.date()));
-        draft.notification_id = NotificationId::from_uuid(cause.uuid());
-    }
-    vec![draft]
 }

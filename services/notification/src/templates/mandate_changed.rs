@@ -1,12 +1,16 @@
 //! The agent's mandate changed.
 use super::{Text, Topic, line};
+use moneta_kit::contact::Contact;
 
 /// The topic.
 pub const TOPIC: Topic = Topic {
     id: "mandate_changed",
     description: "what the agent may do with your portfolio was changed",
     mandatory: Some("a change that you did not make must come to your notice"),
-    sample: || Mandate { version: 2, autonomy: "discretionary".to_owned(), paused: false }.render(),
+    sample: || {
+        let contact = Contact::default();
+        Mandate { version: 2, autonomy: "discretionary".to_owned(), paused: false, contact }.render()
+    },
 };
 
 /// What the text tells.
@@ -17,6 +21,8 @@ pub struct Mandate {
     pub autonomy: String,
     /// Whether the agent stands still.
     pub paused: bool,
+    /// How the firm is reached.
+    pub contact: Contact,
 }
 
 impl Mandate {
@@ -31,7 +37,7 @@ impl Mandate {
         let paused = if self.paused { "\nThe agent is paused: it does nothing until you let it go on." } else { "" };
         Text {
             title: if self.paused { "Your agent is paused".to_owned() } else { "Your mandate was changed".to_owned() },
-            body: format!("Version {} of your mandate is in force. {may}{paused}\nIf you did not make this change, tell us at once.", self.version),
+            body: format!("Version {} of your mandate is in force. {may}{paused}\nIf you did not make this change, tell the firm at once. {}", self.version, self.contact.sentence()),
             link: "/mandate".to_owned(),
         }
     }

@@ -1,5 +1,6 @@
 //! The market fell, told with the investor's own numbers.
-use super::{Text, Topic, line, percent};
+use super::{Text, Topic, day, line, percent};
+use moneta_kit::contact::Contact;
 use moneta_types::{Currency, Date, Money};
 use rust_decimal::Decimal;
 
@@ -18,6 +19,7 @@ pub const TOPIC: Topic = Topic {
             from_date: Date::from_ymd_opt(2020, 3, 6).unwrap_or_default(),
             value: usd(9_512_345),
             change: Some(Change { money: usd(-432_100), fraction: Decimal::new(-43, 3) }),
+            contact: Contact::default(),
         }
         .render()
     },
@@ -47,6 +49,8 @@ pub struct Fall {
     pub value: Money,
     /// How it changed since then; nothing when it did not exist then.
     pub change: Option<Change>,
+    /// How the firm is reached.
+    pub contact: Contact,
 }
 
 impl Fall {
@@ -55,9 +59,9 @@ impl Fall {
         let market = percent(self.market);
         let reference = line(&self.reference);
         let since = if self.one_day {
-            format!("The market ({reference}) fell by {market} on {}.", self.date)
+            format!("The market ({reference}) fell by {market} on {}.", day(self.date))
         } else {
-            format!("On {} the market ({reference}) was {market} below its high of {}.", self.date, self.from_date)
+            format!("On {} the market ({reference}) was {market} below its high of {}.", day(self.date), day(self.from_date))
         };
         let own = match &self.change {
             Some(change) => {
@@ -69,14 +73,17 @@ impl Fall {
                     "Your portfolio is worth {}: {money} ({}) {word} than on {}, deposits and withdrawals aside.",
                     self.value,
                     percent(change.fraction.abs()),
-                    self.from_date
+                    day(self.from_date)
                 )
             }
             None => format!("Your portfolio is worth {}.", self.value),
         };
         Text {
             title: format!("The market fell by {market}; your portfolio is worth {}", self.value),
-            body: format!("{since}\n{own}\nFalls belong to investing. If you are unsure, ask the adviser before you sell."),
+            body: format!(
+                "{since}\n{own}\nFalls belong to investing. If you are unsure, ask a person at the firm before you sell. {}",
+                self.contact.sentence()
+            ),
             link: "/".to_owned(),
         }
     }
@@ -90,7 +97,7 @@ mod tests {
     fn the_text_holds_the_markets_and_the_portfolios_own_numbers() {
         let text = (TOPIC.sample)();
         assert_eq!(text.title, "The market fell by 7.6 %; your portfolio is worth $95,123.45");
-        assert!(text.body.contains("(SPX) fell by 7.6 % on 2020-03-09"), "{}", text.body);
-        assert!(text.body.contains("$4,321.00 (4.3 %) less than on 2020-03-06"), "{}", text.body);
+        assert!(text.body.contains("(SPX) fell by 7.6 % on 9 March 2020"), "{}", text.body);
+        assert!(text.body.contains("$4,321.00 (4.3 %) less than on 6 March 2020"), "{}", text.body);
     }
 }

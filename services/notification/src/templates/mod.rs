@@ -1,6 +1,8 @@
 //! What is told, topic by topic. Each file is a topic: what it is called, whether it can be switched off, the typed variables
 //! of its text, and the text. To add one: write the file and add its name below.
 //!
+//! A text promises nothing that no code does, and quotes the firm's contact where it asks somebody to get in touch.
+//!
 //! Texts are plain. Whatever enters one from outside goes through [`line`], so that it can neither begin a new line nor,
 //! in a subject, a new header.
 
@@ -33,7 +35,7 @@ topics! {
 pub struct Topic {
     /// Stable name, the same as its file's.
     pub id: &'static str,
-    /// What it is, for the settings page.
+    /// What it is, for whoever chooses what he is told.
     pub description: &'static str,
     /// Why it cannot be switched off; nothing when it can.
     pub mandatory: Option<&'static str>,
@@ -68,6 +70,21 @@ pub fn line(text: &str) -> String {
     if trimmed.chars().count() > 300 { trimmed.chars().take(299).chain(['…']).collect() } else { trimmed.to_owned() }
 }
 
+/// A day as people read it: "28 November 2022".
+pub fn day(date: moneta_types::Date) -> String {
+    date.format("%-d %B %Y").to_string()
+}
+
+/// A moment as people read it, by the clock of the account's time zone: "28 November 2022, 21:00 GMT".
+pub fn moment(at: moneta_types::Timestamp, zone: chrono_tz::Tz) -> String {
+    at.utc().with_timezone(&zone).format("%-d %B %Y, %H:%M %Z").to_string()
+}
+
+/// A price as people read it, with its currency: "$28.0756".
+pub fn price(price: moneta_types::Price, currency: moneta_types::Currency) -> String {
+    format!("{}{price}", currency.sign())
+}
+
 /// A fraction as people read it: "12.5 %".
 pub fn percent(fraction: rust_decimal::Decimal) -> String {
     format!("{} %", fraction.saturating_mul(rust_decimal::Decimal::ONE_HUNDRED).round_dp(1).normalize())
@@ -99,6 +116,22 @@ mod tests {
             assert!(!text.title.is_empty() && !text.body.is_empty(), "{}", topic.id);
             assert!(!text.title.contains(['\r', '\n', '{']), "{}", text.title);
             assert!(text.link.starts_with('/'), "{}", topic.id);
+        }
+    }
+
+    #[test]
+    fn times_are_told_in_words_by_the_accounts_own_clock() {
+        let at: moneta_types::Timestamp = "2026-12-05T02:36:07.062357Z".parse().unwrap();
+        assert_eq!(moment(at, chrono_tz::UTC), "5 December 2026, 02:36 UTC");
+        assert_eq!(moment(at, chrono_tz::America::New_York), "4 December 2026, 21:36 EST");
+        assert_eq!(day(at.date()), "5 December 2026");
+        for topic in TOPICS {
+            let body = (topic.sample)().body;
+            let digits = |part: &str| part.len() == 4 && part.chars().all(|c| c.is_ascii_digit());
+            let machine = body
+                .split(|c: char| !c.is_alphanumeric() && c != '-')
+                .any(|word| word.split_once('-').is_some_and(|(year, rest)| digits(year) && rest.contains('-')));
+            assert!(!machine, "{} tells a machine's date: {body}", topic.id);
         }
     }
 

@@ -53,25 +53,37 @@ pub struct Order {
     pub order_id: String,
 }
 
+/// What the reason of a cancellation begins with when the client himself asked for it.
+const OWN_WISH: [&str; 2] = ["asked for by the user", "cancelled by the client"];
+
 impl Order {
     /// The text.
     pub fn render(&self) -> Text {
         let symbol = line(&self.symbol);
+        let own_wish = self.end == End::Canceled && OWN_WISH.iter().any(|wish| self.reason.starts_with(wish));
         let (ended, explained) = match self.end {
-            End::Denied => ("not sent", "Our checks before the trade refused it."),
-            End::Rejected => ("rejected", "The broker refused it."),
-            End::Canceled => ("cancelled", "It was cancelled."),
-            End::Expired => ("expired", "It was not executed on its day."),
+            End::Denied => ("was not sent", " Our checks before the trade refused it."),
+            End::Rejected => ("was rejected", " The broker refused it."),
+            End::Canceled => ("was cancelled", ""),
+            End::Expired => ("expired", " It was not executed on its day."),
         };
-        let reason = if self.reason.trim().is_empty() { String::new() } else { format!(" Reason: {}.", line(&self.reason)) };
+        let asked = if own_wish { ", as you asked" } else { "" };
+        let reason = if own_wish || self.reason.trim().is_empty() {
+            String::new()
+        } else {
+            format!(" Reason: {}.", line(&self.reason).trim_end_matches('.'))
+        };
         let filled = if self.filled.is_zero() {
             "Nothing was executed.".to_owned()
         } else {
             format!("{} of {} had been executed.", self.filled, self.quantity)
         };
         Text {
-            title: format!("Order to {} {} {symbol} {ended}", self.side, self.quantity),
-            body: format!("Your order to {} {} {symbol} was {ended}. {explained}{reason}\n{filled}", self.side, self.quantity),
+            title: format!("Order to {} {} {symbol} {}", self.side, self.quantity, ended.trim_start_matches("was ")),
+            body: format!(
+                "Your order to {} {} {symbol} {ended}{asked}.{explained}{reason}\n{filled}",
+                self.side, self.quantity
+            ),
             link: format!("/orders/{}", self.order_id),
         }
     }
@@ -80,6 +92,29 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_client_asked_for_is_said_once_and_in_the_second_person() {
+        let ended = |end: End, reason: &str| {
+            Order {
+                end,
+                side: Side::Buy,
+                symbol: "AAA".to_owned(),
+                quantity: Quantity::from_nanos(5_000_000_000),
+                filled: Quantity::ZERO,
+                reason: reason.to_owned(),
+                order_id: "1".to_owned(),
+            }
+            .render()
+            .body
+        };
+        let asked = "Your order to buy 5 AAA was cancelled, as you asked.\nNothing was executed.";
+        assert_eq!(ended(End::Canceled, "asked for by the user"), asked);
+        assert_eq!(ended(End::Canceled, "cancelled by the client in the chat"), asked);
+        let other = "Your order to buy 5 AAA was cancelled. Reason: trading is stopped.\nNothing was executed.";
+        assert_eq!(ended(End::Canceled, "trading is stopped"), other);
+        assert!(ended(End::Expired, "").starts_with("Your order to buy 5 AAA expired. It was not executed on its day."));
+    }
 
     #[test]
     fn a_reason_from_outside_stays_on_its_line() {

@@ -8,7 +8,7 @@ pub const TOPIC: Topic = Topic {
     mandatory: Some("Delegated Regulation 2017/565 article 62(1)"),
     sample: || {
         Fall {
-            finding: "Your portfolio has fallen by 12.3 % since 2020-01-01, deposits and withdrawals aside. On 2020-03-12 it \
+            finding: "Your portfolio has fallen by 12.3 % since 1 January 2020, deposits and withdrawals aside. On 12 March 2020 it \
                       was worth $87,654.00."
                 .to_owned(),
         }

@@ -4,7 +4,7 @@ use super::{Text, Topic, line};
 /// The topic.
 pub const TOPIC: Topic = Topic {
     id: "recommendation_closed",
-    description: "a recommendation was carried out, lapsed or was withdrawn",
+    description: "a recommendation was carried out, lapsed or was replaced",
     mandatory: None,
     sample: || {
         Closed {
@@ -32,9 +32,9 @@ impl Closed {
         let (title, told) = match self.status.as_str() {
             "approved" => ("Recommendation approved", "You approved the recommendation; its orders are on their way."),
             "declined" => ("Recommendation declined", "You declined the recommendation; nothing is traded."),
-            "lapsed" => ("Recommendation lapsed", "The recommendation was not approved in time; nothing is traded."),
+            "lapsed" => ("Recommendation lapsed", "The recommendation is no longer open; nothing more is traded for it."),
             "superseded" => ("Recommendation replaced", "A newer recommendation takes its place."),
-            "withheld" => ("Recommendation withheld", "Our suitability checks did not let the recommendation pass."),
+            "withheld" => ("Recommendation withheld", "Our checks did not let the recommendation pass; nothing is traded."),
             "executed" => ("Recommendation carried out", "Every order of the recommendation has come to its end."),
             _ => ("Recommendation closed", "The recommendation has come to its end."),
         };

@@ -1,5 +1,5 @@
 //! A recommendation was issued: to be approved, for information, or carried out by the agent.
-use super::{Text, Topic, line};
+use super::{Text, Topic, line, moment};
 use moneta_types::Timestamp;
 
 /// The topic.
@@ -13,6 +13,7 @@ pub const TOPIC: Topic = Topic {
             summary: "Sell 10 AAPL and buy 4 JNJ to bring the risk back to your profile".to_owned(),
             trades: 2,
             expires: Timestamp::from_micros(1_584_133_500_000_000),
+            zone: chrono_tz::UTC,
             recommendation_id: "2f1c7a52-6a6c-5d3e-8f1b-0c9a4c7d1e11".to_owned(),
         }
         .render()
@@ -29,6 +30,8 @@ pub struct Recommendation {
     pub trades: u32,
     /// When it lapses.
     pub expires: Timestamp,
+    /// By whose clock that is told.
+    pub zone: chrono_tz::Tz,
     /// The recommendation.
     pub recommendation_id: String,
 }
@@ -36,18 +39,21 @@ pub struct Recommendation {
 impl Recommendation {
     /// The text.
     pub fn render(&self) -> Text {
+        let expires = moment(self.expires, self.zone);
         let (title, what_next) = match self.autonomy.as_str() {
             "discretionary" => (
                 "Your agent rebalances your portfolio",
-                "The agent carries this out inside your mandate. You need to do nothing, and you can pause it at any time.".to_owned(),
+                "The agent carries this out inside your mandate. You need to do nothing, and you can pause it at any time: \
+                 say \"pause the agent\" in the chat."
+                    .to_owned(),
             ),
             "approve" => (
                 "A recommendation waits for your approval",
-                format!("Nothing happens before you approve. The recommendation lapses on {}.", self.expires),
+                format!("Nothing happens before you approve. The recommendation is open until {expires}."),
             ),
             _ => (
                 "A recommendation for your information",
-                format!("Nothing happens by itself. The recommendation holds until {}.", self.expires),
+                format!("Nothing happens by itself. The recommendation holds until {expires}."),
             ),
         };
         let trades = if self.trades == 1 { "1 trade".to_owned() } else { format!("{} trades", self.trades) };
@@ -71,6 +77,7 @@ mod tests {
                 summary: "Sell 1 AAPL.".to_owned(),
                 trades: 1,
                 expires: Timestamp::EPOCH,
+                zone: chrono_tz::UTC,
                 recommendation_id: "1".to_owned(),
             }
             .render()
@@ -78,7 +85,7 @@ mod tests {
         };
         assert_eq!(
             told("approve"),
-            "Sell 1 AAPL (1 trade).\nNothing happens before you approve. The recommendation lapses on 1970-01-01T00:00:00Z."
+            "Sell 1 AAPL (1 trade).\nNothing happens before you approve. The recommendation is open until 1 January 1970, 00:00 UTC."
         );
         assert!(told("discretionary").contains("inside your mandate"));
         assert!(told("advise").contains("Nothing happens by itself"));

@@ -1,5 +1,6 @@
 //! Somebody may be trying to get into the account.
-use super::{Text, Topic};
+use super::{Text, Topic, moment};
+use moneta_kit::contact::Contact;
 use moneta_types::Timestamp;
 
 /// The topic.
@@ -7,7 +8,15 @@ pub const TOPIC: Topic = Topic {
     id: "security",
     description: "something happened that concerns the safety of your account",
     mandatory: Some("you must be able to protect your account"),
-    sample: || Security { kind: Kind::SessionCopied, at: Timestamp::from_micros(1_584_047_100_000_000) }.render(),
+    sample: || {
+        Security {
+            kind: Kind::SessionCopied,
+            at: Timestamp::from_micros(1_584_047_100_000_000),
+            zone: chrono_tz::UTC,
+            contact: Contact::default(),
+        }
+        .render()
+    },
 };
 
 /// What happened.
@@ -15,7 +24,7 @@ pub const TOPIC: Topic = Topic {
 pub enum Kind {
     /// A refresh token was used twice: somebody has a copy.
     SessionCopied,
-    /// A wrong password was tried.
+    /// A wrong password was entered, at a sign-in or to confirm a change.
     LoginFailed,
 }
 
@@ -25,29 +34,34 @@ pub struct Security {
     pub kind: Kind,
     /// When.
     pub at: Timestamp,
+    /// By whose clock that is told.
+    pub zone: chrono_tz::Tz,
+    /// How the firm is reached.
+    pub contact: Contact,
 }
 
 impl Security {
     /// The text.
     pub fn render(&self) -> Text {
+        let (at, contact) = (moment(self.at, self.zone), self.contact.sentence());
         let (title, body) = match self.kind {
             Kind::SessionCopied => (
                 "A session of yours was ended for safety",
                 format!(
-                    "On {} the key of one of your sessions was used a second time, so somebody may have copied it. We ended that \
-                     session. Sign in again; if you suspect misuse, tell us at once.",
-                    self.at
+                    "On {at} the key of one of your sessions was used a second time, so somebody may have copied it. We ended \
+                     that session. Sign in again; if you suspect misuse, change your password and tell the firm at once. {contact}"
                 ),
             ),
             Kind::LoginFailed => (
-                "A sign-in to your account failed",
+                // A password confirms changes as well as sign-ins, and the event does not say which it was.
+                "A wrong password was entered for your account",
                 format!(
-                    "On {} somebody tried to sign in to your account with a wrong password. If that was not you, tell us; your \
-                     password still holds. You are told of this at most once a day.",
-                    self.at
+                    "On {at} a wrong password was entered for your account, to sign in or to confirm a change; it was refused. If \
+                     that was not you, tell the firm; your password still holds. {contact} You are told of this at most once a \
+                     day."
                 ),
             ),
         };
-        Text { title: title.to_owned(), body, link: "/settings".to_owned() }
+        Text { title: title.to_owned(), body, link: "/".to_owned() }
     }
 }
