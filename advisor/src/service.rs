@@ -227,7 +227,7 @@ impl Contract for Face {
             )
             .into());
         }
-        if mandate.autonomy > present.autonomy {
+        if mandate.gives_more_than(&present) {
             let password = &request.get_ref().password;
             self.advisor.may_raise(&mandate, password, identity::cause(&request)).await?;
         }

@@ -215,7 +215,7 @@ impl Advisor {
             reference => Cause::named(&format!("turn/{id}/{reference}")),
         };
         let asked = MessageId::from_uuid(cause.derive("user"));
-        if let Some(answer) = self.answered(user, id, asked).await? {
+        if let Some(answer) = self.answered(user, id, asked, text).await? {
             return Ok(answer);
         }
         let now = self.ctx.clock.now();
@@ -242,7 +242,7 @@ impl Advisor {
         let mut tx = match self.keep_turn(user, id, &question, &answer).await {
             // The same request came twice at once, and the other one was faster.
             Err(Error::Store(error)) if error.is_unique_violation() => {
-                let other = self.answered(user, id, asked).await?;
+                let other = self.answered(user, id, asked, text).await?;
                 return other.ok_or(Error::Store(error));
             }
             kept => kept?,

@@ -55,9 +55,18 @@ impl Advisor {
         let key = self.user_key(user).await?;
         let title = self.ctx.keys.seal(&key, conversation.title.as_bytes(), TITLE).map_err(Problem::from)?;
         let mut tx = self.store.begin().await?;
+        let before = tx
+            .fetch_optional(
+                "SELECT title FROM conversations WHERE conversation_id = $1",
+                args![conversation.conversation_id],
+            )
+            .await?;
+        if let Some(row) = before {
+            let kept = self.ctx.keys.open(&key, &row.blob("title")?, TITLE).map_err(Problem::from)?;
+            return if kept == conversation.title.as_bytes() { Ok(()) } else { Err(reused("conversation")) };
+        }
         tx.execute(
-            "INSERT INTO conversations (conversation_id, user_id, title, created) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (conversation_id) DO NOTHING",
+            "INSERT INTO conversations (conversation_id, user_id, title, created) VALUES ($1, $2, $3, $4)",
             args![conversation.conversation_id, user, title, conversation.created_micros],
         )
         .await?;
@@ -146,18 +155,19 @@ impl Advisor {
         Ok((messages, next))
     }
 
-    /// The answer that was given to a message before.
+    /// The answer that was given to a message before; another text under its reference is refused.
     pub(super) async fn answered(
         &self,
         user: UserId,
         id: ConversationId,
         question: MessageId,
+        text: &str,
     ) -> Result<Option<pb::Message>> {
         let row = self
             .store
             .db()
             .fetch_optional(
-                "SELECT answer.body AS body FROM messages AS question \
+                "SELECT answer.body AS body, question.body AS asked FROM messages AS question \
                  JOIN messages AS answer ON answer.conversation_id = question.conversation_id \
                  AND answer.sequence = question.sequence + 1 \
                  WHERE question.conversation_id = $1 AND question.message_id = $2",
@@ -166,6 +176,9 @@ impl Advisor {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let key = self.user_key(user).await?;
+        if self.open_message(&key, &row.blob("asked")?)?.text != text {
+            return Err(reused("message"));
+        }
         self.open_message(&key, &row.blob("body")?).map(Some)
     }
 
@@ -337,4 +350,9 @@ impl From<moneta_kit::keys::Error> for Error {
     fn from(error: moneta_kit::keys::Error) -> Self {
         Self::Problem(error.into())
     }
+}
+
+fn reused(what: &str) -> Error {
+    Problem::exists("idempotency_key_reused", format!("the same key or reference was used for another {what} before"))
+        .into()
 }

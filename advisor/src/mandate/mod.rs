@@ -143,6 +143,23 @@ impl Mandate {
             updated: Timestamp::EPOCH,
         })
     }
+
+    /// Whether the agent may do anything under these terms that it may not do under others: go further by itself, trade more
+    /// or something else, or go on at all.
+    pub fn gives_more_than(&self, other: &Self) -> bool {
+        // An empty universe is every instrument.
+        let wider = |symbol| !other.universe.contains(symbol);
+        let wider_universe =
+            !other.universe.is_empty() && (self.universe.is_empty() || self.universe.iter().any(wider));
+        self.autonomy > other.autonomy
+            || wider_universe
+            || self.max_turnover > other.max_turnover
+            || self.max_order_value.currency() != other.max_order_value.currency()
+            || self.max_order_value.amount() > other.max_order_value.amount()
+            || self.volatility_ceiling > other.volatility_ceiling
+            || self.max_weight > other.max_weight
+            || (other.paused && !self.paused)
+    }
 }
 
 impl Advisor {
@@ -188,5 +205,47 @@ impl From<Mandate> for pb::Mandate {
             max_weight: mandate.max_weight.to_string(),
             updated_micros: mandate.updated.micros(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use moneta_types::Cause;
+
+    #[test]
+    fn every_term_that_gives_the_agent_more_is_told_from_one_that_gives_it_less() {
+        let cause = Cause::named("mandate");
+        let ids = (PortfolioId::from_uuid(cause.derive("portfolio")), UserId::from_uuid(cause.derive("owner")));
+        let mut middle = Mandate::default_for(ids.0, ids.1, Currency::Usd);
+        middle.autonomy = Autonomy::Approve;
+        middle.universe = vec!["KO".parse().unwrap(), "PEP".parse().unwrap()];
+        middle.volatility_ceiling = Decimal::new(2, 1);
+        assert!(!middle.gives_more_than(&middle));
+        type Change = fn(&mut Mandate);
+        let cases: [(&str, Change, Change); 7] = [
+            ("autonomy", |m| m.autonomy = Autonomy::Discretionary, |m| m.autonomy = Autonomy::Advise),
+            ("universe", |m| m.universe.push("AAPL".parse().unwrap()), |m| m.universe.truncate(1)),
+            ("every instrument", |m| m.universe.clear(), |m| m.universe.truncate(1)),
+            ("turnover", |m| m.max_turnover = Decimal::ONE, |m| m.max_turnover = Decimal::new(1, 1)),
+            ("order", |m| m.max_order_value = usd(9_000_000), |m| m.max_order_value = usd(1)),
+            ("volatility", |m| m.volatility_ceiling = Decimal::ONE, |m| m.volatility_ceiling = Decimal::new(1, 1)),
+            ("weight", |m| m.max_weight = Decimal::ONE, |m| m.max_weight = Decimal::new(1, 1)),
+        ];
+        for (term, more, less) in cases {
+            let changed = |change: Change| {
+                let mut mandate = middle.clone();
+                change(&mut mandate);
+                mandate
+            };
+            assert!(changed(more).gives_more_than(&middle), "{term}");
+            assert!(!changed(less).gives_more_than(&middle), "{term}");
+        }
+        let paused = Mandate { paused: true, ..middle.clone() };
+        assert!(middle.gives_more_than(&paused) && !paused.gives_more_than(&middle));
+    }
+
+    fn usd(minor: i64) -> Money {
+        Money::from_minor(minor, Currency::Usd)
     }
 }

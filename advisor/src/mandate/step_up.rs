@@ -1,5 +1,5 @@
-//! Raising the agent's autonomy is more than a session is good for: the owner enters his password again, and what suitability
-//! asks of a managed client must be there. Lowering it needs nothing.
+//! Giving the agent more, by autonomy, limits, instruments or the end of a pause, is more than a session is good for: the owner
+//! enters his password again, and what suitability asks of a managed client must be there. Giving it less needs nothing.
 use super::{Autonomy, Mandate};
 use crate::{Advisor, Result};
 use moneta_contracts::user::{
@@ -18,7 +18,7 @@ impl Advisor {
     /// Ok when the mandate's owner confirmed with his password, and is fit for what he asks.
     pub(crate) async fn may_raise(&self, wanted: &Mandate, password: &str, cause: Cause) -> Result<()> {
         if password.is_empty() {
-            let message = "to raise the agent's autonomy, enter your password again (field \"password\")";
+            let message = "to let the agent do more, enter your password again (field \"password\")";
             return Err(Problem::denied("step_up_required", message).into());
         }
         self.is_owners_password(wanted, password, cause).await?;

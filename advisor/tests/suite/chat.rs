@@ -90,6 +90,8 @@ async fn a_yes_whose_answer_was_lost_places_one_order() {
     let placed = talk.send(&scene.call(), "yes", "again").await.unwrap();
     assert_eq!(placed.figures[0].source, "trading.SubmitOrder");
     assert_eq!(talk.send(&scene.call(), "yes", "again").await.unwrap(), placed);
+    let other = talk.send(&scene.call(), "no", "again").await.unwrap_err();
+    assert_eq!(code(&other), "idempotency_key_reused");
     assert_eq!(scene.orders().len(), 1);
 }
 
@@ -175,11 +177,13 @@ async fn a_recommendation_is_approved_and_the_agent_paused_by_chat() {
     talk.say("pause the agent").await;
     talk.say("yes").await;
     assert!(scene.mandate().await.paused);
-    talk.say("resume the agent").await;
+    // To let it run again is more than a session is good for.
+    let refused = talk.say("resume the agent").await;
+    assert!(refused.text.contains("needs your password"), "{refused:?}");
     talk.say("yes").await;
     let mandate = scene.mandate().await;
-    assert!(!mandate.paused);
-    assert_eq!((mandate.version, mandate.portfolio_id), (3, portfolio().to_string()));
+    assert!(mandate.paused);
+    assert_eq!((mandate.version, mandate.portfolio_id), (2, portfolio().to_string()));
 }
 
 /// Prints how long turns take; the bound is far above what they need, for machines that are busy with other tests.

@@ -36,6 +36,44 @@ async fn autonomy_is_raised_with_the_password_and_lowered_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_lets_the_agent_do_more_needs_the_password_and_what_lets_it_do_less_does_not() {
+    let scene = Scene::start().await;
+    scene.set_autonomy("discretionary").await;
+    scene.set_mandate(|mandate| mandate.universe = vec!["AAPL".to_owned(), "KO".to_owned()]).await;
+    scene.set_mandate(|mandate| mandate.paused = true).await;
+    type Change = fn(&mut pb::Mandate);
+    let more: [Change; 6] = [
+        |mandate| mandate.max_turnover = "10".to_owned(),
+        |mandate| mandate.max_weight = "1".to_owned(),
+        |mandate| mandate.max_order_value = usd(90_000),
+        |mandate| mandate.universe.clear(),
+        |mandate| mandate.universe.push("MSFT".to_owned()),
+        |mandate| mandate.paused = false,
+    ];
+    let less: [Change; 5] = [
+        |mandate| mandate.max_turnover = "0.1".to_owned(),
+        |mandate| mandate.max_weight = "0.05".to_owned(),
+        |mandate| mandate.max_order_value = usd(100),
+        |mandate| mandate.universe.truncate(1),
+        |mandate| mandate.volatility_ceiling = "0.1".to_owned(),
+    ];
+    let ask = async |change: Change| {
+        let mut mandate = scene.mandate().await;
+        let expected_version = mandate.version;
+        change(&mut mandate);
+        let request = pb::SetMandateRequest { mandate: Some(mandate), expected_version, password: String::new() };
+        scene.advisor().set_mandate(scene.call().request(request)).await
+    };
+    for change in more {
+        let refused = ask(change).await.unwrap_err();
+        assert_eq!((refused.code(), code(&refused).as_str()), (Code::PermissionDenied, "step_up_required"));
+    }
+    for change in less {
+        ask(change).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_needs_the_version_that_it_was_made_on() {
     let scene = Scene::start().await;
     let present = scene.mandate().await;

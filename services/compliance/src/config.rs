@@ -150,10 +150,15 @@ impl Default for Parameters {
 pub struct Surveillance {
     /// Fall of a portfolio since the quarter began that is told, and each multiple of it.
     pub portfolio_fall: Decimal,
-    /// Amount in major units from which a deposit is looked at by itself.
+    /// Amount in major units that whoever wants to go unnoticed stays below: deposits under it are added up, and what is
+    /// passed through is not looked at below it.
     pub deposit_threshold: Decimal,
-    /// Days over which deposits just below the threshold are added up.
+    /// Days over which deposits below the threshold are added up.
     pub structuring_days: u32,
+    /// Days within which money that came in and goes out again is noticed.
+    pub pass_through_days: u32,
+    /// Share of what came in, decimal fraction, from which its going out is noticed.
+    pub pass_through_share: Decimal,
     /// Number of deposits in 24 hours beyond which an alert is raised.
     pub deposits_a_day: u32,
     /// Number of refused orders of one client in 24 hours beyond which an alert is raised.
@@ -166,6 +171,8 @@ impl Default for Surveillance {
             portfolio_fall: Decimal::new(10, 2),
             deposit_threshold: Decimal::from(10_000),
             structuring_days: 10,
+            pass_through_days: 3,
+            pass_through_share: Decimal::new(8, 1),
             deposits_a_day: 5,
             refused_orders_a_day: 20,
         }

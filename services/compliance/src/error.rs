@@ -38,6 +38,14 @@ pub enum Error {
         /// Its id.
         id: String,
     },
+    /// The same key or reference placed another hold.
+    #[error(
+        "the same key or reference placed hold {hold}, which is another one; give this one a key and reference of its own"
+    )]
+    AnotherHold {
+        /// The one that stands.
+        hold: moneta_types::HoldId,
+    },
     /// Somebody has resolved the alert before.
     #[error("alert {alert} was resolved by {by} at {at}; that resolution stays")]
     AlreadyResolved {
@@ -125,6 +133,7 @@ impl From<Error> for Problem {
             // Its own trouble with this one client: waiting would not help, and nobody else meets it.
             Error::Upstream { .. } => Problem::new(Kind::Internal, "dependency_failed", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
+            Error::AnotherHold { .. } => Problem::exists("reference_reused", error.to_string()),
             Error::AlreadyResolved { .. } => Problem::conflict("already_resolved", error.to_string()),
             Error::Refused(problem) => problem,
             Error::Value(error) => error.into(),

@@ -30,7 +30,8 @@ use store::Store;
 use surveillance::Watch;
 
 /// Migrations of the compliance service's database.
-pub const MIGRATIONS: &[Migration] = moneta_kit::migrations!["0001_compliance", "0002_resolved_alerts", "0003_holds"];
+pub const MIGRATIONS: &[Migration] =
+    moneta_kit::migrations!["0001_compliance", "0002_resolved_alerts", "0003_holds", "0004_movements"];
 
 /// The compliance service.
 pub const SERVICE: ServiceDef = ServiceDef {

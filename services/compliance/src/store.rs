@@ -6,7 +6,7 @@ mod surveillance;
 
 pub use alerts::{Alert, NewAlert};
 pub use audit::{Filter, Head};
-pub use surveillance::{Deposit, FallState};
+pub use surveillance::{FallState, Movement};
 
 use crate::{Error, Result};
 use moneta_kit::{

@@ -109,11 +109,36 @@ async fn only_people_of_compliance_place_and_see_holds() {
 }
 
 #[tokio::test]
+async fn the_key_of_another_hold_is_refused_and_the_same_request_is_answered_again() {
+    let scene = Scene::start().await;
+    let call = scene.stage.call_user(officer("ada"), &[Role::Compliance]).because(Cause::named("one key"));
+    let place = async |request: pb::PlaceHoldRequest| {
+        let placed = scene.stage.directory().compliance().place_hold(call.request(request)).await;
+        placed.map(tonic::Response::into_inner)
+    };
+    let first = place(hold(&["advice"], "standard")).await.unwrap();
+    for other in [hold(&["money_out"], "critical"), hold(&["advice"], "critical"), hold(&["money_out"], "standard")] {
+        assert_eq!(code(place(other).await), "reference_reused");
+    }
+    assert!(asked(&scene, "money_out").await.allowed);
+    assert_eq!(place(hold(&["advice"], "standard")).await.unwrap(), first);
+    // Once it is released, it is the answer to its own request alone.
+    release(&scene, "ada", &first.hold_id).await.unwrap();
+    assert_eq!(place(hold(&["advice"], "standard")).await.unwrap().status, "released");
+    assert_eq!(code(place(hold(&["advice"], "critical")).await), "reference_reused");
+}
+
+#[tokio::test]
 async fn a_hold_is_placed_once_for_a_reference_and_wrong_fields_are_named() {
     let scene = Scene::start().await;
     let request = pb::PlaceHoldRequest { reference: "kill_switch".to_owned(), ..hold(&["orders"], "standard") };
     let first = place(&scene, "ada", Role::Compliance, request.clone()).await.unwrap();
     assert_eq!(place(&scene, "ada", Role::Compliance, request).await.unwrap().hold_id, first.hold_id);
+    let graver = [hold(&["orders", "money_out"], "standard"), hold(&["orders"], "critical")];
+    for graver in graver {
+        let graver = pb::PlaceHoldRequest { reference: "kill_switch".to_owned(), ..graver };
+        assert_eq!(code(place(&scene, "ada", Role::Compliance, graver).await), "reference_reused");
+    }
     let wrong = [
         (hold(&[], "standard"), "covers"),
         (hold(&["everything"], "standard"), "covers[0]"),

@@ -1,5 +1,5 @@
 //! Test doubles that several services' tests share: a service that answers one of its methods and no other.
-use crate::{advisor, compliance, trading};
+use crate::{advisor, compliance, market_data, trading};
 use std::{
     convert::Infallible,
     sync::Arc,
@@ -74,6 +74,25 @@ one_method! {
 one_method! {
     /// A trading service that answers what cash of a portfolio is committed to orders.
     CommittedDouble "moneta.trading.v1.Trading" "/GetCommittedCash" trading::GetCommittedCashRequest => trading::CommittedCash;
+}
+
+one_method! {
+    /// A market data service that answers which instruments there are.
+    InstrumentsDouble "moneta.market_data.v1.MarketData" "/ListInstruments" market_data::ListInstrumentsRequest => market_data::ListInstrumentsResponse;
+}
+
+impl InstrumentsDouble {
+    /// These are traded, and nothing else is known.
+    pub fn traded(symbols: &'static [&'static str]) -> Self {
+        let named = |symbol: &&str| market_data::Instrument {
+            symbol: (*symbol).to_owned(),
+            tradable: true,
+            ..market_data::Instrument::default()
+        };
+        Self::new(move |_| {
+            Ok(market_data::ListInstrumentsResponse { instruments: symbols.iter().map(named).collect() })
+        })
+    }
 }
 
 impl HoldsDouble {

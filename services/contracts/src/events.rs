@@ -104,11 +104,11 @@ events! {
         /// When, in real time: sessions live in it, also in a replay.
         at: Timestamp,
     }
-    /// An account of somebody who works for the house was made, got or asked for roles, or was disabled.
+    /// An account of somebody who works for the house was made, got or asked for roles, was disabled, or got another password.
     StaffChanged "user.staff_changed.v1" |event| event.user_id.to_string(); {
         /// Whose account.
         user_id: UserId,
-        /// added, roles_requested, roles_granted or disabled.
+        /// added, roles_requested, roles_granted, disabled, reset, requests_dropped or one_time_password_ended.
         change: String,
         /// The roles that it is about.
         roles: Vec<String>,

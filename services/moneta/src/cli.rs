@@ -485,7 +485,7 @@ pub enum Staff {
         #[command(flatten)]
         common: Common,
     },
-    /// Approve the roles that another admin asked for.
+    /// Approve the roles that another admin asked for; with one admin left, whoever works on the machine does it.
     Approve {
         /// Whose roles.
         email: String,
@@ -496,6 +496,16 @@ pub enum Staff {
     },
     /// Disable an account and end its sessions at once.
     Disable {
+        /// Whose account.
+        email: String,
+        #[command(flatten)]
+        acting: Acting,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Give somebody a new password that must be changed at the next sign-in, also where the account is disabled, which is in
+    /// use again; compliance and admin wait for a second admin once more.
+    Reset {
         /// Whose account.
         email: String,
         #[command(flatten)]
@@ -515,7 +525,7 @@ pub enum Staff {
 /// Who gives a command.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Acting {
-    /// The admin's e-mail address; needed once anybody has an account.
+    /// The admin's e-mail address; needed while an admin is in use.
     #[arg(long = "as", value_name = "EMAIL")]
     pub admin: Option<String>,
 }

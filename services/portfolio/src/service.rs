@@ -11,6 +11,7 @@ use crate::{
 };
 use moneta_contracts::{
     convert,
+    market_data::ListInstrumentsRequest,
     portfolio::{self as pb, portfolio_server},
     trading::GetCommittedCashRequest,
 };
@@ -23,7 +24,7 @@ use moneta_kit::{
     service::ServiceContext,
     store::Db,
 };
-use moneta_types::{Cause, Clock, Currency, HeldAction, Money, PortfolioId, TransactionId, UserId};
+use moneta_types::{Cause, Clock, Currency, HeldAction, Money, PortfolioId, Symbol, TransactionId, UserId};
 use rust_decimal::Decimal;
 use tonic::{Request, Response, Status};
 
@@ -155,6 +156,28 @@ impl Service {
         answer.into_inner().amount.map(|amount| convert::money("amount", Some(amount))).transpose().map_err(Into::into)
     }
 
+    /// Ok when each is an instrument that is traded here, or cash: no plan could reach any other.
+    async fn are_traded<'a>(&self, call: &Call, symbols: impl Iterator<Item = &'a str> + Send) -> Result<(), Problem> {
+        let request = call.request(ListInstrumentsRequest { tradable_only: true });
+        let listed = self.context.directory.market_data().list_instruments(request).await.map_err(|status| {
+            let message = format!("market data does not say which instruments are traded: {}", status.message());
+            Problem::unavailable("market_data_unavailable", message)
+        })?;
+        let traded = listed.into_inner().instruments;
+        for (index, symbol) in symbols.enumerate() {
+            let known = traded.iter().any(|instrument| instrument.tradable && instrument.symbol == symbol);
+            if !known && symbol != Symbol::CASH {
+                let field = format!("target[{index}].symbol");
+                return Err(Problem::invalid(
+                    field,
+                    symbol,
+                    "an instrument that is traded here (GET /market/instruments)",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn asked(&self, from: &str, to: &str) -> Result<Asked, Problem> {
         Ok(Asked { from: parse_opt_date("from", from)?, to: parse_opt_date("to", to)?, today: self.clock.today() })
     }
@@ -219,10 +242,14 @@ impl portfolio_server::Portfolio for Service {
     }
 
     async fn set_target(&self, request: Request<pb::SetTargetRequest>) -> Answer<pb::PortfolioView> {
-        let caller = identity::caller(&request)?.clone();
+        let (caller, call) = (identity::caller(&request)?.clone(), Call::forward(&request));
         let body = request.into_inner();
         let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
         let target = Target::parse(pairs(&body.target)).map_err(Problem::from)?;
+        // The adviser's targets are of instruments that it has forecasts of; a person may mistype.
+        if !caller.is_service() {
+            self.are_traded(&call, pairs(&body.target).map(|(symbol, _)| symbol)).await?;
+        }
         let source = text("source", &body.source, 0)?;
         let state = portfolio::set_target(&self.db, &self.clock, &self.config, portfolio.id, target, source)
             .await

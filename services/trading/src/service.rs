@@ -145,6 +145,9 @@ impl trading_server::Trading for Service {
         let scope = one_of("scope", &body.scope, &Scope::NAMES)?;
         let scope = Scope::named(scope).ok_or_else(|| Problem::not_found("scope", scope))?;
         check_target(scope, &body.target)?;
+        if scope == Scope::Instrument && body.engaged {
+            self.desk.is_traded(&call, &parse("target", &body.target)?).await?;
+        }
         let reason = InternalNote::read("reason", &body.reason).map_err(Problem::from)?;
         if scope == Scope::Client {
             let client = parse::<UserId>("target", &body.target)?;

@@ -1,7 +1,7 @@
 //! What every operation of the service works with.
 use crate::{
     Config, Error, Result,
-    account::{Hasher, Status},
+    account::{Hasher, Status, Unvouched},
     store::{Store, StoredAccount},
 };
 use moneta_kit::{
@@ -19,6 +19,7 @@ pub struct App {
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) tokens: Tokens,
     pub(crate) hasher: Hasher,
+    pub(crate) unvouched: Unvouched,
     pub(crate) seed: u64,
     pub(crate) context: ServiceContext,
 }
@@ -29,6 +30,9 @@ impl App {
         if !(1..=LONGEST_ACCESS_SECONDS.unsigned_abs() / 60).contains(&config.access_minutes) {
             return Err(Error::invalid("user.access_minutes", config.access_minutes.to_string(), "1 to 60"));
         }
+        if !(1..=168).contains(&config.one_time_hours) {
+            return Err(Error::invalid("user.one_time_hours", config.one_time_hours.to_string(), "1 to 168"));
+        }
         let hasher = Hasher::new(config.password)?;
         let store = Store::open(context.db.clone(), context.keys.clone()).await?;
         // What ended just before a crash may not be on the event log yet.
@@ -38,6 +42,7 @@ impl App {
             context.tokens.end(&event);
         }
         Ok(Self {
+            unvouched: Unvouched::new(config.unvouched_registrations),
             config,
             store,
             clock: context.clock.clone(),

@@ -23,6 +23,10 @@ pub struct Config {
     pub lockout_seconds: u64,
     /// The longest wait in seconds. Bounded, so that nobody can be kept out of his account for long by failing on purpose.
     pub lockout_max_seconds: u64,
+    /// Registrations a minute, in real time, of all callers together that come past the gateway.
+    pub unvouched_registrations: u32,
+    /// Hours, in real time, that a one-time password of staff is good for, 1 to 168.
+    pub one_time_hours: u64,
     /// The cost of hashing a password.
     pub password: PasswordCost,
 }
@@ -38,6 +42,8 @@ impl Default for Config {
             slow_max_ms: 2_000,
             lockout_seconds: 30,
             lockout_max_seconds: 900,
+            unvouched_registrations: 60,
+            one_time_hours: 24,
             password: PasswordCost::default(),
         }
     }

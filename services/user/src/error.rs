@@ -24,6 +24,9 @@ pub enum Error {
     /// Unknown e-mail address or wrong password; which of the two is not told.
     #[error("e-mail or password is wrong")]
     BadCredentials,
+    /// The password is right, and was good for a time that is over.
+    #[error("the one-time password has ended: ask an admin to reset it")]
+    OneTimeEnded,
     /// Too many failed logins for this address.
     #[error("too many failed attempts: try again in {seconds} seconds")]
     TooManyAttempts {
@@ -36,6 +39,12 @@ pub enum Error {
     /// An account with this e-mail address exists.
     #[error("an account with this e-mail address exists")]
     EmailTaken,
+    /// The same idempotency key came with another request before.
+    #[error("the same key was used for another {what} before")]
+    KeyReused {
+        /// What it made.
+        what: &'static str,
+    },
     /// There is no such thing, or it is another user's.
     #[error("{what} {id} was not found")]
     NotFound {
@@ -57,8 +66,11 @@ pub enum Error {
     #[error("the account is disabled")]
     Locked,
     /// The first account of a firm must be able to let others in.
-    #[error("nobody has an account yet: the first one needs the role admin")]
+    #[error("no admin is in use: the first account needs the role admin")]
     FirstNeedsAdmin,
+    /// Whoever gets the role has not chosen a password of his own yet.
+    #[error("{0} still has the one-time password: roles are approved once its holder has changed it")]
+    Unchanged(String),
     /// A second admin must agree, and it is not one.
     #[error("{0}")]
     FourEyes(&'static str),
@@ -106,9 +118,11 @@ impl From<Error> for Problem {
             Error::Invalid { field, ref value, allowed } => Problem::invalid(field, value.clone(), allowed),
             Error::Contradictory(ref found) => contradictory(error.to_string(), found),
             Error::BadCredentials => Problem::unauthenticated(error.to_string()).with_code("bad_credentials"),
+            Error::OneTimeEnded => Problem::unauthenticated(error.to_string()).with_code("one_time_password_ended"),
             Error::TooManyAttempts { .. } => Problem::exhausted("too_many_attempts", error.to_string()),
             Error::SessionEnded => Problem::unauthenticated(error.to_string()).with_code("session_ended"),
             Error::EmailTaken => Problem::exists("email_taken", error.to_string()),
+            Error::KeyReused { .. } => Problem::exists("idempotency_key_reused", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
             Error::Erased => Problem::precondition("account_erased", error.to_string()),
             Error::Unsettled(ref portfolios) => portfolios
@@ -119,6 +133,7 @@ impl From<Error> for Problem {
             Error::Portfolios(_) => Problem::unavailable("dependency_unavailable", error.to_string()),
             Error::Locked => Problem::precondition("account_locked", error.to_string()),
             Error::FirstNeedsAdmin => Problem::precondition("first_needs_admin", error.to_string()),
+            Error::Unchanged(_) => Problem::precondition("password_change_required", error.to_string()),
             Error::FourEyes(_) => Problem::denied("second_admin_required", error.to_string()),
             Error::LastAdmin => Problem::precondition("last_admin", error.to_string()),
             Error::Refused(problem) => problem,

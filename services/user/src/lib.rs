@@ -27,8 +27,14 @@ use moneta_kit::{
 use std::sync::Arc;
 
 /// Migrations of the user service's database.
-pub const MIGRATIONS: &[Migration] =
-    moneta_kit::migrations!["0001_users", "0002_ended_sessions", "0003_staff", "0004_places", "0005_keys_elsewhere"];
+pub const MIGRATIONS: &[Migration] = moneta_kit::migrations![
+    "0001_users",
+    "0002_ended_sessions",
+    "0003_staff",
+    "0004_places",
+    "0005_keys_elsewhere",
+    "0006_one_time_passwords",
+];
 
 /// The user service.
 pub const SERVICE: ServiceDef =

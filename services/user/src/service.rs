@@ -23,8 +23,8 @@ type Answer<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl User for Face {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Answer<pb::Account> {
-        let cause = cause(&request);
-        Ok(Response::new(self.app.register(request.into_inner(), cause).await?.into()))
+        let (caller, cause) = (caller(&request).ok().cloned(), cause(&request));
+        Ok(Response::new(self.app.register(caller.as_ref(), request.into_inner(), cause).await?.into()))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Answer<pb::Session> {
@@ -131,6 +131,11 @@ impl Accounts for Face {
     async fn disable_staff(&self, request: Request<pb::DisableStaffRequest>) -> Answer<pb::StaffMember> {
         let (caller, cause) = (caller(&request)?.clone(), cause(&request));
         Ok(Response::new(self.app.disable_staff(&caller, &request.get_ref().email, cause).await?.into()))
+    }
+
+    async fn reset_staff(&self, request: Request<pb::ResetStaffRequest>) -> Answer<pb::AddStaffResponse> {
+        let (caller, cause) = (caller(&request)?.clone(), cause(&request));
+        Ok(Response::new(self.app.reset_staff(&caller, &request.get_ref().email, cause).await?))
     }
 
     async fn set_vulnerable(&self, request: Request<pb::SetVulnerableRequest>) -> Answer<pb::Account> {

@@ -5,7 +5,7 @@ mod sessions;
 mod staff;
 
 pub use accounts::{NewAccount, StoredAccount};
-pub use questionnaires::NewQuestionnaire;
+pub use questionnaires::{Added, NewQuestionnaire};
 pub use sessions::{Attempts, Ending, Found};
 pub use staff::RoleRequest;
 

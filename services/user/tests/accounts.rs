@@ -11,7 +11,7 @@ use moneta_contracts::{
         RefreshRequest, RegisterRequest, Session, UpdateProfileRequest,
     },
 };
-use moneta_kit::{client::Call, identity::Role, testing::Stage};
+use moneta_kit::{client::Call, entropy::fresh_cause, identity::Role, testing::Stage};
 use moneta_types::Cause;
 use tonic::Status;
 
@@ -68,6 +68,9 @@ async fn a_second_account_of_one_address_is_refused_and_a_retried_request_is_not
     let first = users.register(call.request(request.clone())).await.unwrap().into_inner();
     let again = users.register(call.request(request.clone())).await.unwrap().into_inner();
     assert_eq!(first, again);
+    // Whoever knows the key and the address alone is told nothing of the account.
+    let stranger = RegisterRequest { password: "nine loud harbour pilots".to_owned(), ..request.clone() };
+    assert_eq!(code(users.register(call.request(stranger)).await), "idempotency_key_reused");
     let other = Call::anonymous(Cause::named("another request"));
     assert_eq!(code(users.register(other.request(request)).await), "email_taken");
 }
@@ -349,4 +352,30 @@ async fn an_address_that_nobody_vouches_for_is_not_believed() {
         let expected = if nth < 5 { "bad_credentials" } else { "too_many_attempts" };
         assert_eq!(code(stage.directory().user().login(call.request(request)).await), expected, "{nth}");
     }
+}
+
+#[tokio::test]
+async fn who_comes_past_the_gateway_registers_no_faster_than_who_comes_through_it() {
+    let stage = Stage::builder(&[moneta_user::SERVICE])
+        .config(|config| {
+            let config = config.with("user.password.memory_kib", 64_u32).with("user.password.iterations", 1_u32);
+            config.with("user.unvouched_registrations", 3_u32)
+        })
+        .start()
+        .await;
+    let register = async |call: Call, name: u32| {
+        let request = RegisterRequest {
+            email: format!("{name}@example.com"),
+            password: PASSWORD.to_owned(),
+            display_name: "Somebody".to_owned(),
+            base_currency: "USD".to_owned(),
+        };
+        stage.directory().user().register(call.request(request)).await
+    };
+    for name in 0..3 {
+        register(Call::anonymous(fresh_cause()), name).await.unwrap();
+    }
+    assert_eq!(code(register(Call::anonymous(fresh_cause()), 3).await), "rate_limited");
+    // The gateway has counted whom it lets through.
+    register(stage.call_service("gateway"), 4).await.unwrap();
 }

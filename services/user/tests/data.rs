@@ -26,8 +26,12 @@ async fn each_submission_is_a_new_version_and_older_ones_stay() {
         let call = stage.call_user(user, &[Role::Investor]);
         let request = SubmitQuestionnaireRequest { user_id: String::new(), answers: Some(given) };
         let first = users.submit_questionnaire(call.request(request.clone())).await.unwrap().into_inner();
-        // The same request again makes no further version.
-        assert_eq!(users.submit_questionnaire(call.request(request)).await.unwrap().into_inner(), first);
+        // The same request again makes no further version, and other answers under its key make none at all.
+        assert_eq!(users.submit_questionnaire(call.request(request.clone())).await.unwrap().into_inner(), first);
+        let mut other = request.answers.clone().unwrap();
+        other.horizon_years += 1;
+        let other = SubmitQuestionnaireRequest { answers: Some(other), ..request };
+        assert_eq!(code(users.submit_questionnaire(call.request(other)).await), "idempotency_key_reused");
     }
     let call = stage.call_user(user, &[Role::Investor]);
     let all =

@@ -126,8 +126,10 @@ impl Turn<'_> {
             let state = if paused { "already paused" } else { "not paused" };
             return Ok(Reply::say(format!("The agent is {state} for \"{}\".", portfolio.name)));
         }
-        let what = if paused { "pause" } else { "let run again" };
-        let summary = format!("{what} the rebalancing agent for \"{}\"", portfolio.name);
+        if !paused {
+            return Ok(Reply::say(NOT_BY_CHAT));
+        }
+        let summary = format!("pause the rebalancing agent for \"{}\"", portfolio.name);
         Ok(self.ask(
             format!("Shall I {summary}? Answer yes or no."),
             Pending::PauseAgent { portfolio_id: portfolio.portfolio_id, paused },
@@ -135,6 +137,10 @@ impl Turn<'_> {
         ))
     }
 }
+
+/// Whoever finds an open session may stop the agent and not start it; a password is nothing for a conversation, which is kept.
+pub(super) const NOT_BY_CHAT: &str = "I cannot let the agent run again here, because that needs your password and a conversation is no \
+                                      place for it. Change your mandate with your password instead (PUT /api/v1/mandate).";
 
 fn standing(item: &Recommendation) -> String {
     match item.status {

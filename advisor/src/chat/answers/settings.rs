@@ -1,5 +1,5 @@
 //! Settings by chat: the agent's pause and notification preferences. The risk profile is not a setting.
-use super::{Pending, Reply, Turn};
+use super::{Pending, Reply, Turn, advice::NOT_BY_CHAT};
 use crate::{Result, mandate::Mandate};
 use moneta_contracts::{
     notification::{GetPreferencesRequest, SetPreferencesRequest, TopicPreference},
@@ -23,23 +23,26 @@ impl Turn<'_> {
     }
 
     pub(super) async fn carry_out_pause(&self, portfolio_id: &str, paused: bool) -> Result<Reply> {
+        if !paused {
+            // A question of an older version's.
+            return Ok(Reply::say(NOT_BY_CHAT));
+        }
         let request = self.call.request(GetPortfolioRequest { portfolio_id: portfolio_id.to_owned() });
         let portfolio = self.advisor.ctx.directory.portfolio().get_portfolio(request).await?.into_inner();
         let mut mandate = self.mandate(&portfolio).await?;
         // A turn that is repeated after a crash finds it done.
-        if mandate.paused != paused {
+        if !mandate.paused {
             mandate.version += 1;
-            mandate.paused = paused;
-            mandate.pause_reason = if paused { "paused by the client in the chat".to_owned() } else { String::new() };
+            mandate.paused = true;
+            mandate.pause_reason = "paused by the client in the chat".to_owned();
             mandate.updated = self.advisor.ctx.clock.now();
             self.advisor.put_mandate(&mandate, self.cause).await?;
         }
-        Ok(Reply::say(if paused {
-            "The agent is paused: it will propose and do nothing until you let it run again."
-        } else {
-            "The agent runs again within its mandate."
-        })
-        .figure("mandate version", mandate.version, "advisor.SetMandate"))
+        Ok(Reply::say("The agent is paused: it will propose and do nothing until you let it run again.").figure(
+            "mandate version",
+            mandate.version,
+            "advisor.SetMandate",
+        ))
     }
 
     pub(super) async fn notification_preferences(&self) -> Result<Reply> {

@@ -34,7 +34,7 @@ impl Holds {
     }
 
     /// Places a hold. A retry, and a hold of the same user, portfolio and reference while one is active, answer the one that
-    /// stands.
+    /// stands; one that stops less, or another request of the same key, is no answer to it.
     pub async fn place(&self, caller: &Identity, request: pb::PlaceHoldRequest, cause: Cause) -> Result<Hold> {
         let severity = one_of("severity", &request.severity, &Severity::NAMES)?;
         let hold = Hold {
@@ -53,7 +53,7 @@ impl Holds {
         self.known(&hold, cause).await?;
         let mut tx = self.store.begin().await?;
         if let Some(standing) = self.store.standing_hold(&mut tx, &hold).await? {
-            return Ok(standing);
+            return if standing.answers(&hold) { Ok(standing) } else { Err(Error::AnotherHold { hold: standing.id }) };
         }
         self.store.add_hold(&mut tx, &hold).await?;
         let placed = HoldPlaced {

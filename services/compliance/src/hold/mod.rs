@@ -83,6 +83,22 @@ impl Hold {
         self.release.is_none() && there && self.covers.contains(&action)
     }
 
+    /// Whether it can be the answer to a request for another one: to the same request again, also after its end, and to any
+    /// other while it stops no less.
+    pub fn answers(&self, wanted: &Self) -> bool {
+        let same_client = self.user == wanted.user;
+        if self.id == wanted.id {
+            return same_client
+                && self.portfolio == wanted.portfolio
+                && self.reference == wanted.reference
+                && self.covers == wanted.covers
+                && self.severity == wanted.severity
+                && self.client_text == wanted.client_text;
+        }
+        let as_grave = self.severity == Severity::Critical || wanted.severity == Severity::Standard;
+        same_client && self.portfolio == wanted.portfolio && as_grave && self.covers.is_superset(&wanted.covers)
+    }
+
     /// As staff see it.
     pub fn staff_view(&self) -> pb::Hold {
         let (released_by, released_micros, release_reason) = match &self.release {

@@ -4,7 +4,7 @@ use crate::case::{Case, Scope};
 
 pub(super) const RULE: Rule = Rule {
     id: "vulnerable_client",
-    version: 1,
+    version: 2,
     citation: "PRIN 2A.2.10R; FCA FG21/1",
     title: "a vulnerable client decides with a person's help",
     applies_to: Scope::SUITABILITY,
@@ -15,9 +15,10 @@ fn check(case: &Case) -> Finding {
     match (case.client.vulnerable, case.scope) {
         (false, _) => Finding::pass("no vulnerability is noted"),
         (true, Scope::Discretionary | Scope::OrderAgent) => {
-            Finding::fail("a vulnerability is noted: the agent does not act without the client's approval")
+            Finding::fail("particular care is noted for your account, so the agent does not act without your approval")
         }
-        (true, _) => Finding::warn("a vulnerability is noted: use plain wording and offer an adviser"),
+        // Read by the client: what staff do about it is not his to read.
+        (true, _) => Finding::warn("you can go through this with an adviser before you decide"),
     }
 }
 

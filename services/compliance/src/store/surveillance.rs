@@ -19,13 +19,20 @@ pub struct FallState {
     pub told: u32,
 }
 
-/// A deposit as surveillance saw it.
+/// A deposit or withdrawal as surveillance saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deposit {
-    /// How much.
+pub struct Movement {
+    /// How much; below zero when it went out.
     pub amount: Money,
     /// When.
     pub at: Timestamp,
+}
+
+impl Movement {
+    /// Whether it came in.
+    pub const fn is_deposit(&self) -> bool {
+        self.amount.is_positive()
+    }
 }
 
 impl Store {
@@ -128,27 +135,27 @@ impl Store {
         Ok(before)
     }
 
-    /// Notes a deposit of a user.
-    pub async fn note_deposit(&self, tx: &mut Tx, id: &str, user: UserId, deposit: Deposit) -> Result<()> {
+    /// Notes a deposit or withdrawal of a user.
+    pub async fn note_movement(&self, tx: &mut Tx, id: &str, user: UserId, movement: Movement) -> Result<()> {
         tx.execute(
-            "INSERT INTO deposits (transaction_id, user_id, amount_minor, currency, at) VALUES ($1, $2, $3, $4, $5) \
+            "INSERT INTO movements (transaction_id, user_id, amount_minor, currency, at) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (transaction_id) DO NOTHING",
-            args![id, user, deposit.amount, deposit.amount.currency(), deposit.at],
+            args![id, user, movement.amount, movement.amount.currency(), movement.at],
         )
         .await?;
         Ok(())
     }
 
-    /// A user's deposits since a moment.
-    pub async fn deposits_since(&self, tx: &mut Tx, user: UserId, since: Timestamp) -> Result<Vec<Deposit>> {
+    /// A user's deposits and withdrawals since a moment.
+    pub async fn movements_since(&self, tx: &mut Tx, user: UserId, since: Timestamp) -> Result<Vec<Movement>> {
         let rows = tx
             .fetch_all(
-                "SELECT amount_minor, currency, at FROM deposits WHERE user_id = $1 AND at >= $2 ORDER BY at",
+                "SELECT amount_minor, currency, at FROM movements WHERE user_id = $1 AND at >= $2 ORDER BY at",
                 args![user, since],
             )
             .await?;
         rows.iter()
-            .map(|row| Ok(Deposit { amount: row.money("amount_minor", "currency")?, at: row.get("at")? }))
+            .map(|row| Ok(Movement { amount: row.money("amount_minor", "currency")?, at: row.get("at")? }))
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! Surveillance: looks at what has happened and raises alerts. Alerts are for compliance; of what they say, a client hears
 //! only what a rule obliges us to tell him (a fall of his portfolio), never a suspicion (POCA section 333A).
-mod deposits;
+mod movements;
 mod portfolio_fall;
 
 pub use portfolio_fall::RULE_ID as PORTFOLIO_FALL;
@@ -83,7 +83,7 @@ impl Watch {
             }
             PortfolioUpdated::TYPE => {
                 let updated: PortfolioUpdated = event.decode()?;
-                let mut found = self.deposited(tx, &updated, event.time).await?;
+                let mut found = self.moved(tx, &updated, event.time).await?;
                 found.extend(overdrawn(&updated, event.time));
                 Ok(found)
             }

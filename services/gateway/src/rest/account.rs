@@ -49,7 +49,7 @@ body! {
     /// That a client needs particular care, or no longer does.
     Vulnerability {
         vulnerable: bool,
-        /// Why: 1 to 500 characters, kept sealed with the client's account.
+        /// Why, for staff alone: 1 to 2000 characters, kept sealed with the client's account and in no copy that he gets.
         reason: String,
     }
 }

@@ -58,7 +58,13 @@ impl Service<Request<Incoming>> for Bounded {
         let mut request = request.map(|body| Body::new(Timed::new(body, &limits, &self.activity)));
         request.extensions_mut().insert(self.peer);
         let grpc = is_grpc(&request);
+        let hosts = request.headers().get_all(header::HOST).iter().count();
         Box::pin(async move {
+            // Whoever stands in front may read the other one (RFC 9112 section 3.2).
+            if hosts > 1 {
+                let untaken = activity.answer();
+                return Ok(two_hosts(grpc).map(|body| Body::new(Answer { body, untaken, _in_hand: in_hand })));
+            }
             let answer = match timeout(limits.answer(), router.oneshot(request)).await {
                 Ok(Ok(answer)) => answer,
                 Err(_) => too_late(grpc),
@@ -74,21 +80,30 @@ fn is_grpc(request: &Request<Body>) -> bool {
     kind.starts_with(b"application/grpc")
 }
 
+fn two_hosts(grpc: bool) -> Response<Body> {
+    let problem = Problem::invalid("Host", "more than one", "one value");
+    refusal(grpc, problem, StatusCode::BAD_REQUEST)
+}
+
 /// The last resort: services have deadlines of their own, which are shorter and tell more.
 fn too_late(grpc: bool) -> Response<Body> {
     let problem = Problem::unavailable("request", "it took too long to answer and was given up").with_code("timeout");
     tracing::error!("a request was not answered in time");
+    refusal(grpc, problem, StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn refusal(grpc: bool, problem: Problem, status: StatusCode) -> Response<Body> {
     if grpc {
         return tonic::Status::from(problem).into_http();
     }
     let mut answer = Response::new(Body::from(
         serde_json::json!({
-            "type": "about:blank", "title": "Service Unavailable", "status": 503,
+            "type": "about:blank", "title": status.canonical_reason().unwrap_or_default(), "status": status.as_u16(),
             "code": problem.code, "detail": problem.message,
         })
         .to_string(),
     ));
-    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     answer
 }

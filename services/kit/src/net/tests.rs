@@ -152,6 +152,14 @@ async fn a_handler_that_never_answers_is_answered_for() {
 }
 
 #[tokio::test]
+async fn a_request_with_two_hosts_is_refused() {
+    let served = served(patient()).await;
+    let two = b"GET / HTTP/1.1\r\nHost: moneta\r\nHost: elsewhere\r\nConnection: close\r\n\r\n";
+    let answer = served.until_the_end(two).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("Host"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_stream_outlives_the_deadlines_of_heads_and_idleness() {
     let served = served(Limits { answer_ms: ms(20), idle_ms: ms(20), head_ms: ms(20), ..patient() }).await;
     let answer = served.until_the_end(b"GET /stream HTTP/1.1\r\nHost: moneta\r\nConnection: close\r\n\r\n").await;

@@ -139,6 +139,9 @@ async fn drift_and_plan_need_a_target_and_follow_it() {
     assert_eq!(problem.code, "target_missing");
     let problem = set_target(&scene, &[("AAPL", "0.5")]).await.unwrap_err();
     assert_eq!(problem.fields[0].field, "target");
+    // What is not traded here can never be reached.
+    let problem = set_target(&scene, &[("CASH", "0.5"), ("NOPE", "0.5")]).await.unwrap_err();
+    assert_eq!(problem.fields[0].field, "target[1].symbol");
     let view = set_target(&scene, &[("AAPL", "0.3"), ("KO", "0.5"), ("CASH", "0.2")]).await.unwrap();
     assert_eq!(view.target.len(), 3);
     let again = set_target(&scene, &[("AAPL", "0.3"), ("KO", "0.5"), ("CASH", "0.2")]).await.unwrap();

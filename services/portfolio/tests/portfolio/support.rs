@@ -1,7 +1,7 @@
 //! What the tests share: a stage with the service on it, its owner, and shorthands for events.
 use moneta_contracts::{
     common, compliance as pb_compliance,
-    doubles::{CommittedDouble, HoldsDouble},
+    doubles::{CommittedDouble, HoldsDouble, InstrumentsDouble},
     events::{Bar, BarClosed, SessionClosed, Side, TradeExecuted},
     portfolio as pb, trading as pb_trading,
 };
@@ -88,6 +88,7 @@ impl Scene {
         let stage = Stage::builder(&[moneta_portfolio::SERVICE])
             .fake("compliance", Routes::new(double))
             .fake("trading", Routes::new(trading))
+            .fake("market-data", Routes::new(InstrumentsDouble::traded(&["AAPL", "KO"])))
             .start()
             .await;
         let mut scene = Self { stage, portfolio: String::new(), held, committed };

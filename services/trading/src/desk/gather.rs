@@ -92,6 +92,21 @@ impl Desk {
         Ok(Market { instrument, reference })
     }
 
+    /// Ok when there is something to stop: the switch of a mistyped instrument would look like a halt and be none. A neighbour
+    /// that does not answer stops no switch.
+    pub(crate) async fn is_traded(&self, call: &Call, symbol: &Symbol) -> Result<(), Problem> {
+        match self.instrument(call, symbol).await {
+            Ok(Some(instrument)) if instrument.tradable => Ok(()),
+            Ok(_) => {
+                Err(Problem::invalid("target", symbol, "an instrument that is traded here (GET /market/instruments)"))
+            }
+            Err(problem) => {
+                tracing::warn!(%problem, %symbol, "an instrument is stopped, and nobody says whether it is traded");
+                Ok(())
+            }
+        }
+    }
+
     /// Instruments seldom change, so those once seen are remembered.
     async fn instrument(&self, call: &Call, symbol: &Symbol) -> Result<Option<Instrument>, Problem> {
         let known = self.instruments.lock().unwrap_or_else(PoisonError::into_inner).get(symbol).cloned();

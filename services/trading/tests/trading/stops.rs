@@ -133,6 +133,9 @@ async fn only_compliance_and_administrators_may_and_wrong_fields_are_named() {
         ("client", "anna", "why", "target"),
         ("agent", "somebody", "why", "target"),
         ("instrument", "aapl", "why", "target"),
+        // A typo would look like a halt; an index is not traded, so nothing of it can be stopped.
+        ("instrument", "NOPE", "why", "target"),
+        ("instrument", "SP500", "why", "target"),
         ("all", "", "", "reason"),
     ] {
         let problem = set(&scene, STAFF, scope, target, true, reason).await.unwrap_err();

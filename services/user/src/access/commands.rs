@@ -21,7 +21,7 @@ impl App {
             &self.store.preferences(user).await?,
             &self.store.consents(user).await?,
             &self.store.sessions(user).await?,
-            &self.store.vulnerability_notes(&stored).await?,
+            &self.store.vulnerability_notes(user).await?,
             self.clock.now(),
         );
         Ok(serde_json::to_string_pretty(&copy)?)

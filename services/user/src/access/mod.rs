@@ -39,7 +39,7 @@ pub fn export(
     preferences: &[(String, String)],
     consents: &[Consent],
     sessions: &[(Timestamp, Option<Timestamp>)],
-    care: &[(bool, String, Timestamp)],
+    care: &[(bool, Timestamp)],
     at: Timestamp,
 ) -> Value {
     let questionnaires: Vec<Value> = questionnaires
@@ -89,7 +89,7 @@ pub fn export(
         "sessions": sessions,
         "particular_care": care
             .iter()
-            .map(|(vulnerable, reason, at)| json!({ "vulnerable": vulnerable, "reason": reason, "at": at }))
+            .map(|(vulnerable, at)| json!({ "vulnerable": vulnerable, "at": at }))
             .collect::<Vec<_>>(),
     })
 }

@@ -14,8 +14,18 @@ use moneta_kit::{
 use moneta_types::{Cause, UserId};
 
 impl App {
-    /// Opens an investor's account. The same request (the same cause) answers the same account again.
-    pub async fn register(&self, request: pb::RegisterRequest, cause: Cause) -> Result<Account> {
+    /// Opens an investor's account. The same request (the same cause) answers the same account again, to whoever has its
+    /// password: nobody has signed in here.
+    pub async fn register(
+        &self,
+        caller: Option<&Identity>,
+        request: pb::RegisterRequest,
+        cause: Cause,
+    ) -> Result<Account> {
+        // The gateway counts by address; whoever comes past it has none, and all of them count as one.
+        if !caller.is_some_and(Identity::is_service) {
+            self.unvouched.admit(self.now())?;
+        }
         let email = Email::parse(&request.email)?;
         let about = About { email: email.as_str(), name: &request.display_name };
         let password = Password::new("password", &request.password, about)?;
@@ -35,7 +45,8 @@ impl App {
         if let Some(before) = self.store.account(user_id).await?
             && before.account.email == email.as_str()
         {
-            return Ok(before.account);
+            let same = self.hasher.verify(before.password_hash, Password::attempt(&request.password)).await?;
+            return if same { Ok(before.account) } else { Err(Error::KeyReused { what: "registration" }) };
         }
         self.create(account, &email, password, user_id.to_string(), cause).await
     }

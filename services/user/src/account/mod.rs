@@ -3,10 +3,12 @@ mod commands;
 pub mod email;
 pub mod password;
 mod strength;
+mod unvouched;
 pub mod vault;
 
 pub use email::Email;
 pub use password::{Hasher, Password};
+pub use unvouched::Unvouched;
 pub use vault::Vault;
 
 use crate::{Error, Result};

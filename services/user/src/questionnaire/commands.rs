@@ -1,12 +1,16 @@
 //! Submitting and reading questionnaires.
 use super::{Answers, Questionnaire, contradictions, scoring};
-use crate::{App, Error, Result, store::NewQuestionnaire};
+use crate::{
+    App, Error, Result,
+    store::{Added, NewQuestionnaire},
+};
 use moneta_contracts::{events::QuestionnaireSubmitted, user as pb};
 use moneta_kit::identity::Identity;
 use moneta_types::Cause;
 
 impl App {
-    /// Adds a version of the caller's questionnaire. Contradictory answers are refused with every reason at once.
+    /// Adds a version of the caller's questionnaire. Contradictory answers are refused with every reason at once. The same
+    /// request again answers its own version; other answers under its key are refused.
     pub async fn submit_questionnaire(
         &self,
         caller: &Identity,
@@ -22,7 +26,8 @@ impl App {
         let score = scoring::score(&answers);
         let new = NewQuestionnaire { answers: &answers, score, submitted: self.clock.now(), cause };
         let mut tx = self.store.begin().await?;
-        if let Some(version) = self.store.add_questionnaire(&mut tx, &stored, new).await? {
+        let added = self.store.add_questionnaire(&mut tx, &stored, new).await?;
+        if let Added::Now(version) = added {
             let event = QuestionnaireSubmitted {
                 user_id: stored.account.user_id,
                 version,
@@ -33,7 +38,9 @@ impl App {
             tx.publish_as(&event, cause.part("questionnaire"), &caller.subject, &self.clock).await?;
             tx.commit().await?;
         }
-        self.get_questionnaire(caller, &stored.account.user_id.to_string(), 0).await
+        let (Added::Now(version) | Added::Before(version)) = added;
+        let kept = self.get_questionnaire(caller, &stored.account.user_id.to_string(), version).await?;
+        if kept.answers.as_ref() == Some(&answers) { Ok(kept) } else { Err(Error::KeyReused { what: "questionnaire" }) }
     }
 
     /// A version of a user's questionnaire; 0 for the newest.

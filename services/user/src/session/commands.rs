@@ -55,6 +55,10 @@ impl App {
         };
         match (stored, verified) {
             (Some(stored), true) => {
+                if self.one_time_ended(&stored).await? {
+                    tx.commit().await?;
+                    return Err(Error::OneTimeEnded);
+                }
                 let account = stored.account;
                 self.forgive(&mut tx, &attempt).await?;
                 let kind = (stored.generation, stored.must_change_password);

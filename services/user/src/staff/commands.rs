@@ -1,4 +1,4 @@
-//! Adding, approving, listing and disabling staff; a password of one's own; and what staff note of a client.
+//! Adding, approving and listing staff; a password of one's own; and what staff note of a client.
 use super::{FOUR_EYES, Member, OneTimePassword, staff_roles};
 use crate::{
     App, Error, Result,
@@ -15,21 +15,39 @@ use moneta_kit::{
     problem::Problem,
     store::Tx,
 };
-use moneta_types::{Cause, Currency, SessionId, UserId};
+use moneta_types::{Cause, Currency, InternalNote, SessionId, Timestamp, UserId};
+use std::time::Duration;
 
 /// Whoever works on the data directory itself, in events.
 const OPERATOR: &str = "moneta";
 
 /// Who lets somebody in.
-enum Grantor {
-    /// Nobody has an account yet.
+pub(super) enum Grantor {
+    /// Whoever works on the data directory itself, where there is no admin to ask.
     Operator,
     /// An admin; whether he is the only one there has ever been.
     Admin { user: UserId, alone: bool },
 }
 
+/// The admins of the house.
+#[derive(Default)]
+pub(super) struct Admins {
+    /// Those who have chosen their passwords themselves.
+    pub(super) in_office: Vec<UserId>,
+    /// How many can sign in, with a one-time password too.
+    reachable: usize,
+}
+
 impl Grantor {
-    fn name(&self) -> String {
+    /// The admin; nobody for the operator.
+    pub(super) const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Operator => None,
+            Self::Admin { user, .. } => Some(*user),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Operator => OPERATOR.to_owned(),
             Self::Admin { user, .. } => user.to_string(),
@@ -37,7 +55,7 @@ impl Grantor {
     }
 
     /// The roles that this word alone gives; the rest waits for a second admin's.
-    fn gives(&self, roles: &[Role]) -> Vec<Role> {
+    pub(super) fn gives(&self, roles: &[Role]) -> Vec<Role> {
         match self {
             Self::Operator => roles.to_vec(),
             // The first admin's only way to a second one.
@@ -88,6 +106,7 @@ impl App {
             must_change_password: true,
         };
         self.store.insert_account(&mut tx, new).await?;
+        self.store.issue_one_time(&mut tx, user_id, &grantor.name(), self.one_time_ends()).await?;
         self.tell_staff(&mut tx, user_id, "added", &given, ("", &grantor.name()), cause).await?;
         self.ask_for(&mut tx, user_id, &waiting(&roles, &given), &grantor, cause).await?;
         tx.commit().await?;
@@ -122,26 +141,39 @@ impl App {
         self.member(user).await
     }
 
-    /// Grants the roles that somebody waits for and that another admin asked for.
+    /// Grants the roles that somebody waits for and that another admin asked for, once their holder has chosen his password:
+    /// whoever was told the one-time password must not come by them.
     pub async fn approve_roles(&self, caller: &Identity, email: &str, cause: Cause) -> Result<Member> {
-        let admin = self.admin(caller).await?;
+        let mut tx = self.store.begin().await?;
+        let admins = self.admins(&mut tx).await?;
+        // With one admin left, whoever works on the data directory itself is the second pair of eyes.
+        let approver = match is_operator(caller) && admins.in_office.len() <= 1 {
+            true => Grantor::Operator,
+            false => Grantor::Admin { user: self.admin(caller).await?, alone: false },
+        };
         let stored = self.staff_account(email).await?;
         let user = stored.account.user_id;
-        if user == admin {
+        let admin = approver.user();
+        if admin == Some(user) {
             return Err(Error::FourEyes("nobody approves roles of his own: another admin does"));
         }
-        let tx = self.store.begin().await?;
         let requests = self.store.role_requests(user).await?;
         if requests.is_empty() {
             return Err(Error::not_found("request for roles of", &stored.account.email));
         }
-        let others: Vec<_> = requests.into_iter().filter(|request| request.requested_by != admin).collect();
+        let others: Vec<_> = requests
+            .into_iter()
+            .filter(|request| Some(request.requested_by) != admin && admins.in_office.contains(&request.requested_by))
+            .collect();
         let Some(first) = others.first() else {
             return Err(Error::FourEyes("whoever asked for roles does not approve them: another admin does"));
         };
+        if stored.must_change_password {
+            return Err(Error::Unchanged(stored.account.email));
+        }
         let asked_by = first.requested_by.to_string();
         let roles: Vec<Role> = others.iter().map(|request| request.role).collect();
-        self.give(tx, &stored, &roles, (&asked_by, &admin.to_string()), cause).await?;
+        self.give(tx, &stored, &roles, (&asked_by, &approver.name()), cause).await?;
         self.member(user).await
     }
 
@@ -166,7 +198,14 @@ impl App {
         self.commit_ended(tx, ended, cause, by.1).await
     }
 
-    async fn ask_for(&self, tx: &mut Tx, user: UserId, roles: &[Role], grantor: &Grantor, cause: Cause) -> Result<()> {
+    pub(super) async fn ask_for(
+        &self,
+        tx: &mut Tx,
+        user: UserId,
+        roles: &[Role],
+        grantor: &Grantor,
+        cause: Cause,
+    ) -> Result<()> {
         let Grantor::Admin { user: admin, .. } = grantor else { return Ok(()) };
         let mut asked = Vec::new();
         for role in roles {
@@ -185,32 +224,9 @@ impl App {
         caller.require(&[Role::Admin, Role::Compliance])?;
         let mut members = Vec::new();
         for stored in self.store.staff().await? {
-            let requests = self.store.role_requests(stored.account.user_id).await?;
-            members.push(Member { stored, requests });
+            members.push(self.as_member(stored).await?);
         }
         Ok(members)
-    }
-
-    /// Disables an account and ends its sessions at once. One admin is enough: to stop somebody must never wait.
-    pub async fn disable_staff(&self, caller: &Identity, email: &str, cause: Cause) -> Result<Member> {
-        let admin = self.admin(caller).await?;
-        let stored = self.staff_account(email).await?;
-        let account = &stored.account;
-        let mut tx = self.store.begin().await?;
-        let is_admin = |stored: &StoredAccount| {
-            stored.account.status == Status::Active && stored.account.roles.contains(&Role::Admin)
-        };
-        let others = self.store.staff().await?.iter().filter(|other| is_admin(other)).count();
-        if is_admin(&stored) && others <= 1 {
-            return Err(Error::LastAdmin);
-        }
-        if self.store.lock(&mut tx, account.user_id).await? {
-            let by = admin.to_string();
-            self.tell_staff(&mut tx, account.user_id, "disabled", &account.roles, ("", &by), cause).await?;
-            let ended = self.store.end_all_sessions(&mut tx, account.user_id, Ending::Disabled, self.now()).await?;
-            self.commit_ended(tx, ended, cause, &by).await?;
-        }
-        self.member(account.user_id).await
     }
 
     /// Notes that a client needs particular care, or no longer does, and why (PRIN 2A).
@@ -225,10 +241,7 @@ impl App {
         caller.may_see(user, "user", user)?;
         caller.require(&[Role::Adviser, Role::Compliance])?;
         let Subject::User(by) = caller.kind else { return Err(person_required()) };
-        let reason = request.reason.trim();
-        if !(1..=500).contains(&reason.chars().count()) {
-            return Err(Error::invalid("reason", request.reason.as_str(), "1 to 500 characters that say why"));
-        }
+        let reason = InternalNote::read("reason", &request.reason).map_err(Problem::from)?;
         let mut stored = self.in_use(user).await?;
         if !stored.account.roles.contains(&Role::Investor) {
             return Err(Error::not_found("client", user));
@@ -236,7 +249,7 @@ impl App {
         if stored.account.vulnerable != request.vulnerable {
             let now = self.clock.now();
             let mut tx = self.store.begin().await?;
-            let said = (request.vulnerable, reason);
+            let said = (request.vulnerable, &reason);
             let note = self.store.note_vulnerability(&mut tx, &stored, said, by, now).await?;
             let noted = VulnerabilityNoted { user_id: user, vulnerable: request.vulnerable, note, by };
             let actor = by.to_string();
@@ -277,6 +290,9 @@ impl App {
         if self.store.generation(&mut tx, user).await? != stored.generation {
             return Err(Error::SessionEnded);
         }
+        if self.one_time_ended(&stored).await? {
+            return Err(Error::OneTimeEnded);
+        }
         self.store.set_password(&mut tx, user, &hash).await?;
         self.forgive(&mut tx, &attempt).await?;
         let ended = self.store.end_all_sessions(&mut tx, user, Ending::PasswordChanged, self.now()).await?;
@@ -285,23 +301,50 @@ impl App {
         self.open(user, stored.account.roles, begun)
     }
 
-    /// Who may let somebody in. On a directory where nobody has an account, that is whoever works on the directory, because
-    /// he holds its keys anyway; afterwards it is an admin, in person.
-    async fn grantor(&self, tx: &mut Tx, caller: &Identity, roles: &[Role]) -> Result<Grantor> {
-        match self.store.admins_ever(tx).await? {
-            0 if caller.is_service() && caller.on_behalf_of.is_none() => {
-                if roles.contains(&Role::Admin) {
-                    Ok(Grantor::Operator)
-                } else {
-                    Err(Error::FirstNeedsAdmin)
-                }
-            }
-            ever => Ok(Grantor::Admin { user: self.admin(caller).await?, alone: ever <= 1 }),
+    /// Who may let somebody in. Where no admin is in use, at first or because the last one is gone, that is whoever works on the
+    /// directory, because he holds its keys anyway; else it is an admin, in person.
+    pub(super) async fn grantor(&self, tx: &mut Tx, caller: &Identity, roles: &[Role]) -> Result<Grantor> {
+        if is_operator(caller) && self.admins(tx).await?.reachable == 0 {
+            return if roles.contains(&Role::Admin) { Ok(Grantor::Operator) } else { Err(Error::FirstNeedsAdmin) };
         }
+        let user = self.admin(caller).await?;
+        Ok(Grantor::Admin { user, alone: self.store.admins_ever(tx).await? <= 1 })
+    }
+
+    /// The admins there are.
+    pub(super) async fn admins(&self, _: &mut Tx) -> Result<Admins> {
+        let mut admins = Admins::default();
+        for stored in self.store.staff().await? {
+            let account = &stored.account;
+            if account.status != Status::Active || !account.roles.contains(&Role::Admin) {
+                continue;
+            }
+            if !self.one_time_ended(&stored).await? {
+                admins.reachable += 1;
+            }
+            if !stored.must_change_password {
+                admins.in_office.push(account.user_id);
+            }
+        }
+        Ok(admins)
+    }
+
+    /// When a one-time password ends that is given out now.
+    pub(super) fn one_time_ends(&self) -> Timestamp {
+        self.now().plus(Duration::from_secs(self.config.one_time_hours * 3600))
+    }
+
+    /// Whether an account's password is one that somebody else was told, and its time is over.
+    pub(crate) async fn one_time_ended(&self, stored: &StoredAccount) -> Result<bool> {
+        if !stored.must_change_password {
+            return Ok(false);
+        }
+        let ends = self.store.one_time_ends(stored.account.user_id).await?;
+        Ok(ends.is_none_or(|ends| ends <= self.now()))
     }
 
     /// The caller, who must be an admin in person, and still be one.
-    async fn admin(&self, caller: &Identity) -> Result<UserId> {
+    pub(super) async fn admin(&self, caller: &Identity) -> Result<UserId> {
         let Subject::User(user) = caller.kind else { return Err(person_required()) };
         caller.require(&[Role::Admin])?;
         let stored = self.in_use(user).await?;
@@ -311,7 +354,7 @@ impl App {
         Ok(user)
     }
 
-    async fn staff_account(&self, email: &str) -> Result<StoredAccount> {
+    pub(super) async fn staff_account(&self, email: &str) -> Result<StoredAccount> {
         let address = Email::parse(email)?;
         let found = self.store.account_by_email(&self.store.emails().of(&address)?).await?;
         found
@@ -319,12 +362,18 @@ impl App {
             .ok_or_else(|| Error::not_found("member of staff", email))
     }
 
-    async fn member(&self, user: UserId) -> Result<Member> {
+    pub(super) async fn member(&self, user: UserId) -> Result<Member> {
         let stored = self.store.account(user).await?.ok_or_else(|| Error::not_found("user", user))?;
-        Ok(Member { stored, requests: self.store.role_requests(user).await? })
+        self.as_member(stored).await
     }
 
-    async fn tell_staff(
+    async fn as_member(&self, stored: StoredAccount) -> Result<Member> {
+        let requests = self.store.role_requests(stored.account.user_id).await?;
+        let password_ended = self.one_time_ended(&stored).await?;
+        Ok(Member { stored, requests, password_ended })
+    }
+
+    pub(super) async fn tell_staff(
         &self,
         tx: &mut Tx,
         user_id: UserId,
@@ -345,8 +394,13 @@ impl App {
     }
 }
 
-fn waiting(roles: &[Role], given: &[Role]) -> Vec<Role> {
+pub(super) fn waiting(roles: &[Role], given: &[Role]) -> Vec<Role> {
     roles.iter().copied().filter(|role| !given.contains(role)).collect()
+}
+
+/// Whether somebody works on the data directory itself.
+fn is_operator(caller: &Identity) -> bool {
+    caller.is_service() && caller.subject == OPERATOR && caller.on_behalf_of.is_none()
 }
 
 fn person_required() -> Error {

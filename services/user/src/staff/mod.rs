@@ -1,6 +1,7 @@
 //! The accounts of those who work for the house: who lets them in, what they may do, and the two pairs of eyes that the
 //! strongest roles need.
 mod commands;
+mod leaving;
 
 use crate::{
     Error, Result,
@@ -25,10 +26,12 @@ pub struct Member {
     pub stored: StoredAccount,
     /// The roles that wait for a second admin.
     pub requests: Vec<RoleRequest>,
+    /// His password was given out by somebody else, and its time is over.
+    pub password_ended: bool,
 }
 
 impl From<Member> for pb::StaffMember {
-    fn from(Member { stored, requests }: Member) -> Self {
+    fn from(Member { stored, requests, password_ended }: Member) -> Self {
         let account = stored.account;
         Self {
             user_id: account.user_id.to_string(),
@@ -45,6 +48,7 @@ impl From<Member> for pb::StaffMember {
             status: account.status.as_str().to_owned(),
             created_micros: account.created.micros(),
             must_change_password: stored.must_change_password,
+            password_ended,
         }
     }
 }

@@ -27,6 +27,15 @@ pub struct NewQuestionnaire<'a> {
     pub cause: Cause,
 }
 
+/// Which version a submission made.
+#[derive(Debug, Clone, Copy)]
+pub enum Added {
+    /// A new one.
+    Now(u32),
+    /// One that was made under the same cause before.
+    Before(u32),
+}
+
 impl Store {
     /// Adds the next version and answers its number; nothing when this request has added its version before.
     pub async fn add_questionnaire(
@@ -34,7 +43,7 @@ impl Store {
         tx: &mut Tx,
         stored: &StoredAccount,
         new: NewQuestionnaire<'_>,
-    ) -> Result<Option<u32>> {
+    ) -> Result<Added> {
         let user = stored.account.user_id;
         let vault = stored.vault.as_ref().ok_or(Error::Erased)?;
         let before = tx
@@ -43,8 +52,8 @@ impl Store {
                 args![new.cause, user],
             )
             .await?;
-        if before.is_some() {
-            return Ok(None);
+        if let Some(before) = before {
+            return Ok(Added::Before(number(before.int("version")?)?));
         }
         let row = tx
             .fetch_one(
@@ -69,7 +78,7 @@ impl Store {
             ],
         )
         .await?;
-        Ok(Some(version))
+        Ok(Added::Now(version))
     }
 
     /// A version of a user's questionnaire, 0 for the newest.
