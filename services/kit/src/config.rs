@@ -352,7 +352,13 @@ impl Config {
         if !self.figment.contains(&name) {
             return Ok(T::default());
         }
-        Ok(self.figment.extract_inner(&name)?)
+        self.figment.extract_inner(&name).map_err(|mut error: figment::Error| {
+            // It puts the section's name behind the path within the section.
+            if error.path.last() == Some(&name) {
+                error.path.rotate_right(1);
+            }
+            error.into()
+        })
     }
 
     /// What concerns the process as a whole.
@@ -456,6 +462,15 @@ mod tests {
         Config::from_toml("seed = 1\n[market_data]").unwrap().check_sections(&["market-data"]).unwrap();
         let error = Config::from_toml("[ops]\nlistne = 1").unwrap_err().to_string();
         assert!(error.contains("did you mean \"listen\"?"), "{error}");
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Prices {
+            reference_symbol: String,
+        }
+        let config = Config::from_toml("[market_data]\nreference_symbl = \"X\"").unwrap();
+        let error = config.section::<Prices>("market-data").unwrap_err().to_string();
+        assert!(error.contains("market_data.reference_symbl"), "{error}");
+        assert_eq!(config.section::<Prices>("portfolio").unwrap().reference_symbol, "");
     }
 
     #[test]

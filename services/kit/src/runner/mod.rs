@@ -86,7 +86,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An address cannot be listened at.
-    #[error("{name} cannot listen at {address}")]
+    #[error("{name} cannot listen at {address}; set another address in the configuration (port 0 asks the system)")]
     Listen {
         /// What for.
         name: String,
