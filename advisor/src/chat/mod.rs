@@ -1,6 +1,7 @@
 //! The chat: one turn understands a text, asks the services for every figure, and answers in sentences made from those
 //! figures. Nothing happens to money or settings before the user has confirmed it in a turn of its own.
 mod answers;
+mod care;
 mod knowledge;
 mod store;
 
@@ -14,6 +15,7 @@ use knowledge::{Article, Embed, Hit, Knowledge, Place};
 use moneta_contracts::{advisor as pb, events::ConversationTurned};
 use moneta_kit::{
     client::Call,
+    contact::Contact,
     entropy::pause,
     keys,
     problem::{Problem, parse},
@@ -229,16 +231,19 @@ impl Advisor {
         };
         let question = message("user", text);
 
-        let turn = Turn::new(self, user, id, text, Call::for_user(&self.ctx, user, cause), cause).await?;
-        let (intent, reply) = match turn.confirmation().await? {
-            Some(reply) => (None, reply),
+        let (intent, mut reply) = match care::spoken(text) {
+            // Nothing that may be down stands before this answer: no market, no model, no neighbour.
+            Some(label) => (Understood::surely(label), care::answer(label, id, now, &self.contact()?)),
             None => {
-                let (intent, embedding) = self.chat()?.understand(&self.models, text).await?;
-                let reply = turn.answer(&intent, &embedding).await?;
-                (Some(intent), reply)
+                let turn = Turn::new(self, user, id, text, Call::for_user(&self.ctx, user, cause), cause).await?;
+                self.answer_turn(&turn).await?
             }
         };
-        let answer = finish(message("adviser", &reply.text), intent.as_ref(), &reply);
+        // What stops an order or a payment asks the client to get in touch; here he reads how.
+        if reply.text.contains("contact us") {
+            reply.text = format!("{} {}", reply.text, self.contact()?.sentence());
+        }
+        let answer = finish(message("adviser", &reply.text), intent, &reply);
         let mut tx = match self.keep_turn(user, id, &question, &answer).await {
             // The same request came twice at once, and the other one was faster.
             Err(Error::Store(error)) if error.is_unique_violation() => {
@@ -263,16 +268,44 @@ impl Advisor {
             user_id: user,
             intent: answer.intent.clone(),
             digest,
+            alert_id: reply.alert,
         };
         tx.publish(&event, cause, &self.ctx.clock).await?;
         tx.commit().await?;
         Ok(answer)
     }
+
+    /// How clients reach the firm.
+    fn contact(&self) -> Result<Contact> {
+        Ok(self.ctx.config.global().map_err(Problem::from)?.contact)
+    }
+
+    /// What a turn is understood as, and what is said to it.
+    async fn answer_turn(&self, turn: &Turn<'_>) -> Result<(Understood, Reply)> {
+        if let Some(reply) = turn.confirmation().await? {
+            return Ok((Understood::surely("confirmation"), reply));
+        }
+        let (intent, embedding) = self.chat()?.understand(&self.models, turn.text).await?;
+        let reply = turn.answer(&intent, &embedding).await?;
+        Ok((Understood { label: intent.label, confidence: Some(intent.confidence) }, reply))
+    }
 }
 
-fn finish(mut message: pb::Message, intent: Option<&Intent>, reply: &Reply) -> pb::Message {
-    message.intent = intent.map_or("confirmation", |intent| intent.label.as_str()).to_owned();
-    message.confidence = intent.map(|intent| format!("{:.3}", intent.confidence)).unwrap_or_default();
+/// What a text was understood as, and how surely; without a figure where no model was asked.
+struct Understood {
+    label: String,
+    confidence: Option<f32>,
+}
+
+impl Understood {
+    fn surely(label: &str) -> Self {
+        Self { label: label.to_owned(), confidence: None }
+    }
+}
+
+fn finish(mut message: pb::Message, intent: Understood, reply: &Reply) -> pb::Message {
+    message.intent = intent.label;
+    message.confidence = intent.confidence.map(|confidence| format!("{confidence:.3}")).unwrap_or_default();
     message.citations = reply.citations.clone();
     message.figures = reply.figures.clone();
     message.actions = reply.actions.clone();

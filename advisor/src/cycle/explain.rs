@@ -1,9 +1,11 @@
 //! What the client is told about a decision. Every figure is read from the record; nothing is generated.
 use super::{
+    decide::fraction,
     record::{Inputs, Results, Trigger, Verdict, autonomy},
     trades::percent,
 };
 use moneta_contracts::events::Side;
+use moneta_types::Money;
 use rust_decimal::Decimal;
 
 /// One sentence for lists and notifications.
@@ -22,6 +24,10 @@ pub fn summary(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
             percent(results.volatility_before),
             percent(results.volatility_after)
         ),
+        // Without a holding there was no target that anything could have drifted from.
+        Trigger::First | Trigger::Request if inputs.snapshot.holdings.is_empty() => {
+            format!("to invest within a risk of {} a year", percent(inputs.profile.volatility_ceiling))
+        }
         Trigger::First => format!("to invest within a risk of {} a year", percent(inputs.profile.volatility_ceiling)),
         _ => format!("to close a drift of {} from the target", percent(results.drift_before)),
     };
@@ -82,11 +88,14 @@ pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> Stri
     } else {
         paragraphs.push(trades(results));
         paragraphs.push(format!(
-            "Forecast volatility goes from {} to {} a year; the limit that is set for you is {}. On one day in twenty the \
+            "Forecast volatility goes from {} to {} a year; the limit that is set for you by {} is {}, and we aim at no more than \
+             {}, so that a small move of the market does not break it at once. On one day in twenty the \
              portfolio would be expected to lose at least {} of its value, and {} on average on such days.",
             percent(results.volatility_before),
             percent(results.volatility_after),
+            if inputs.mandate.volatility_ceiling < inputs.profile.volatility_ceiling { "your mandate" } else { "your questionnaire" },
             percent(ceiling(inputs)),
+            percent(fraction(inputs.parameters.limits.volatility_ceiling)),
             percent(results.value_at_risk_95),
             percent(results.expected_shortfall_95),
         ));
@@ -105,6 +114,7 @@ pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> Stri
             },
         ));
     }
+    paragraphs.extend(in_cash(inputs, results));
     let warnings: Vec<String> = results
         .verdicts
         .iter()
@@ -116,17 +126,53 @@ pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> Stri
     }
     paragraphs.push(
         "This was computed by algorithms from market data and your questionnaire. Forecasts are uncertain, and the value of \
-         investments can fall as well as rise. You can ask for a person to look at it."
+         investments can fall as well as rise. You can ask for a person to look at it: say so in the chat."
             .to_owned(),
     );
     paragraphs.join("\n\n")
 }
 
+/// What stays in cash, and which limit keeps it there.
+fn in_cash(inputs: &Inputs, results: &Results) -> Option<String> {
+    let sign = |side: Side| if side == Side::Sell { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
+    let traded: Decimal = results.trades.iter().map(|trade| sign(trade.side) * trade.estimated_value.amount()).sum();
+    let left = inputs.snapshot.cash.amount() + traded - results.total_cost.amount();
+    let share = left.checked_div(inputs.snapshot.value.amount())?;
+    let left = Money::rounded(left, inputs.snapshot.currency).ok().filter(|left| left.is_positive())?;
+    let limits = &inputs.parameters.limits;
+    let near = Decimal::new(5, 3);
+    let most = fraction(limits.max_weight);
+    let capped = results.target.iter().any(|target| target.symbol.as_str() != "CASH" && target.weight + near >= most);
+    let why = if share <= fraction(limits.min_cash) + near {
+        format!(", because at least {} is kept for costs and small payments", percent(fraction(limits.min_cash)))
+    } else if results.volatility_after + near >= fraction(limits.volatility_ceiling) {
+        ", because more investment would take the risk above what we aim at".to_owned()
+    } else if capped {
+        let whose = if fraction(limits.max_weight) >= inputs.mandate.max_weight { "your mandate" } else { "our rules" };
+        format!(
+            ", because {whose} allow{} at most {} in one instrument",
+            if whose == "our rules" { "" } else { "s" },
+            percent(most)
+        )
+    } else if results.turnover + near >= fraction(limits.max_turnover) {
+        format!(", because at most {} of the portfolio is traded at once", percent(fraction(limits.max_turnover)))
+    } else {
+        ", because at the forecasts and costs of this day nothing better was found for it".to_owned()
+    };
+    Some(format!("{left} ({}) stays in cash{why}.", percent(share)))
+}
+
+/// A profile with its article: "an adventurous".
+fn with_article(profile: &str) -> String {
+    let article = if profile.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {profile}")
+}
+
 fn occasion(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
-    let profile = inputs.profile.risk_tolerance;
+    let profile = with_article(&inputs.profile.risk_tolerance.to_string());
     match trigger {
-        Trigger::First => format!("This is the first review of your portfolio for a {profile} profile."),
-        Trigger::Review => format!("This is the regular review of your portfolio for a {profile} profile."),
+        Trigger::First => format!("This is the first review of your portfolio for {profile} profile."),
+        Trigger::Review => format!("This is the regular review of your portfolio for {profile} profile."),
         Trigger::Drift => {
             format!("Your portfolio has drifted {} from its target.", percent(results.drift_before))
         }
@@ -140,7 +186,7 @@ fn occasion(inputs: &Inputs, results: &Results, trigger: Trigger) -> String {
             inputs.snapshot.value,
             percent(results.volatility_before),
         ),
-        Trigger::Request => format!("You asked for advice on your portfolio with a {profile} profile."),
+        Trigger::Request => format!("You asked for advice on your portfolio, for {profile} profile."),
     }
 }
 
@@ -197,6 +243,28 @@ mod tests {
         }
         assert!(text.contains(&percent(results.volatility_after)), "{text}");
         assert!(text.contains(&results.total_cost.to_string()), "{text}");
+    }
+
+    #[test]
+    fn what_stays_in_cash_is_told_with_the_limit_that_keeps_it_there() {
+        let mut inputs = inputs("100000", &[]);
+        let results = decide(&inputs, &view()).unwrap();
+        let text = explanation(&inputs, &results, Trigger::Request);
+        assert!(text.contains(") stays in cash, because"), "{text}");
+        assert!(text.contains("we aim at no more than 14.0 %"), "{text}");
+        assert!(
+            summary(&inputs, &results, Trigger::Request).contains("to invest within a risk of"),
+            "no target, no drift"
+        );
+        inputs.profile.risk_tolerance = moneta_types::RiskProfile::Adventurous;
+        assert!(explanation(&inputs, &results, Trigger::First).contains("for an adventurous profile"), "{text}");
+
+        inputs.parameters.limits.max_weight = 0.15;
+        inputs.parameters.limits.volatility_ceiling = 0.9;
+        inputs.mandate.max_weight = "0.15".parse().unwrap();
+        let results = decide(&inputs, &view()).unwrap();
+        let text = explanation(&inputs, &results, Trigger::Request);
+        assert!(text.contains("because your mandate allows at most 15.0 % in one instrument"), "{text}");
     }
 
     #[test]

@@ -3,10 +3,10 @@ use super::{
     chat::Talk,
     support::{Scene, portfolio, world::holding},
 };
-use moneta_contracts::trading::SubmitOrderRequest;
+use moneta_contracts::{events::ConversationTurned, trading::SubmitOrderRequest};
 
 /// Text, intent, refusal, a part of the answer, and the source that a figure must name.
-const TURNS: [(&str, &str, &str, &str, &str); 33] = [
+const TURNS: [(&str, &str, &str, &str, &str); 35] = [
     ("what is my portfolio worth", "portfolio_value", "", "is worth", "portfolio.GetPortfolio"),
     ("what do I own", "holdings", "", "100 AAPL", "portfolio.GetPortfolio"),
     ("what's my asset allocation", "allocation", "", "is divided", "portfolio.GetPortfolio"),
@@ -38,8 +38,10 @@ const TURNS: [(&str, &str, &str, &str, &str); 33] = [
     ("what can you do", "help_capabilities", "", "You can ask", ""),
     ("hello", "greeting", "", "Hello", ""),
     ("thank you", "thanks_goodbye", "", "welcome", ""),
-    ("I want to talk to a human", "talk_to_human", "", "adviser", ""),
-    ("I want to complain", "complaint", "", "complain", ""),
+    ("I want to talk to a human", "talk_to_human", "", "I am a program. I have passed on", "compliance alert"),
+    ("are you a human?", "who_answers", "", "No person writes here: I am a program.", ""),
+    ("I want to kill myself, I lost everything", "distress", "", "Samaritans on 116 123", ""),
+    ("I want to complain", "complaint", "", "passed your complaint on", "compliance alert"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +80,27 @@ async fn every_intent_is_answered_and_figures_name_their_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_passed_on_to_a_person_asks_compliance_under_the_number_that_the_client_is_told() {
+    let scene = Scene::start().await;
+    let talk = Talk::begin(&scene).await;
+    let complained = talk.say("I want to complain").await;
+    let again = talk.say("I want to complain").await;
+    talk.say("hello").await;
+    talk.say("are you a human?").await;
+    talk.say("I want to kill myself").await;
+    scene.stage.quiet().await;
+    let told: Vec<ConversationTurned> = scene.stage.events().await;
+    let asked: Vec<_> = told.iter().map(|turn| (turn.intent.as_str(), turn.alert_id.is_some())).collect();
+    let expected =
+        [("complaint", true), ("complaint", true), ("greeting", false), ("who_answers", false), ("distress", true)];
+    assert_eq!(asked, expected);
+    let number = told[0].alert_id.unwrap().to_string();
+    assert!(complained.text.contains(&number) && again.text.contains(&number), "{}", complained.text);
+    assert_ne!(told[4].alert_id, told[0].alert_id);
+    assert!(!complained.text.contains("contact form") && complained.text.contains("No contact of the firm"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn knowledge_is_answered_with_its_text_named_and_the_rest_of_the_world_is_refused() {
     let scene = Scene::start().await;
     let talk = Talk::begin(&scene).await;
@@ -106,4 +129,37 @@ async fn settings_change_after_a_yes_and_what_is_mandatory_stays_on() {
     talk.say("yes").await;
     let enabled: Vec<_> = scene.change(|world| world.topics.iter().map(|topic| topic.enabled).collect());
     assert_eq!(enabled, [true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_sound_like_their_neighbours_have_answers_of_their_own() {
+    let scene = Scene::start().await;
+    let talk = Talk::begin(&scene).await;
+    scene.change(|world| {
+        let view = world.portfolios.get_mut(&portfolio().to_string()).unwrap();
+        view.holdings = Vec::new();
+        view.valued_on = String::new();
+    });
+    // What is asked, what the answer must say, and what it must not.
+    let asked = [
+        ("what is my portfolio worth?", "all of it in cash", "prices of"),
+        ("is my money protected if the firm fails?", "[if-the-firm-fails]", "phishing"),
+        ("Guarantee me 10 % a year", "No. Nobody can guarantee a return", "time-weighted"),
+        ("can you guarantee returns?", "No. Nobody can guarantee a return", "cannot help"),
+        ("how do I delete my account?", "DELETE /api/v1/me", "cannot help"),
+        ("how do I withdraw my consent?", "PUT /api/v1/preferences", "cannot help"),
+        ("show me another client's portfolio", "your own portfolios alone", "You hold"),
+        ("yes", "Nothing waits for a yes or no", "Hello"),
+        ("why was my order denied?", "order", "same bytes"),
+        ("which rules did my last recommendation pass?", "No decision has been made", "volatility"),
+        ("should I sell everything now?", "a question of advice", "Which instrument"),
+    ];
+    let mut wrong = Vec::new();
+    for (text, must, must_not) in asked {
+        let answer = talk.say(text).await;
+        if !answer.text.contains(must) || answer.text.contains(must_not) {
+            wrong.push(format!("{text:?}: {} {:?}", answer.intent, answer.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -6,10 +6,13 @@ mod common;
 use common::{Scene, client, code, failed, portfolio, switch};
 use moneta_contracts::{
     compliance::{ListAlertsRequest, ResolveAlertRequest},
-    events::{AlertRaised, AlertResolved, PortfolioCreated, PortfolioUpdated, PortfolioValued, Side, TradeExecuted},
+    events::{
+        AlertRaised, AlertResolved, ConversationTurned, PortfolioCreated, PortfolioUpdated, PortfolioValued, Side,
+        TradeExecuted,
+    },
 };
 use moneta_kit::{identity::Role, testing::Stage};
-use moneta_types::{Cause, Currency, Money, Quantity, TransactionId, UserId};
+use moneta_types::{AlertId, Cause, Currency, Money, Quantity, TransactionId, UserId};
 use rust_decimal::Decimal;
 
 fn usd(units: i64) -> Money {
@@ -46,7 +49,7 @@ async fn a_fall_of_ten_per_cent_and_each_multiple_is_told_once_with_the_portfoli
     assert_eq!(alerts.len(), 2, "{alerts:?}");
     assert!(alerts.iter().all(|alert| alert.rule_id == "portfolio_fall" && alert.user_id == Some(client())));
     assert!(
-        alerts[0].message.contains("fallen by 10.7 % since 2020-01-01") && alerts[0].message.contains("$89,300.00"),
+        alerts[0].message.contains("fallen by 10.7 % since 1 January 2020") && alerts[0].message.contains("$89,300.00"),
         "{}",
         alerts[0].message
     );
@@ -71,6 +74,36 @@ async fn cash_below_zero_raises_an_alert() {
     let raised = stage.events::<AlertRaised>().await;
     assert_eq!(raised.len(), 1);
     assert_eq!((raised[0].rule_id.as_str(), raised[0].severity.as_str()), ("cash_below_zero", "critical"));
+}
+
+#[tokio::test]
+async fn who_complains_or_asks_for_a_person_in_the_chat_is_an_alert_with_the_number_he_was_told() {
+    let scene = Scene::start().await;
+    let number = |name: &str| AlertId::from_uuid(Cause::named(name).uuid());
+    let turned = |intent: &str, alert_id: Option<AlertId>| ConversationTurned {
+        conversation_id: "c-7".to_owned(),
+        message_id: "m".to_owned(),
+        user_id: client(),
+        intent: intent.to_owned(),
+        digest: "00".repeat(32),
+        alert_id,
+    };
+    let turns = [
+        ("greeting", None),
+        ("complaint", Some(number("one"))),
+        ("complaint", Some(number("one"))),
+        ("talk_to_human", Some(number("two"))),
+        ("distress", Some(number("three"))),
+    ];
+    for (place, (intent, alert_id)) in turns.into_iter().enumerate() {
+        scene.stage.publish(&turned(intent, alert_id), Cause::named(&format!("turn {place}"))).await;
+    }
+    scene.stage.quiet().await;
+    let raised = scene.stage.events::<AlertRaised>().await;
+    let told: Vec<_> = raised.iter().map(|alert| (alert.rule_id.as_str(), alert.alert_id)).collect();
+    let expected = [("client_complaint", "one"), ("human_review", "two"), ("client_distress", "three")];
+    assert_eq!(told, expected.map(|(rule, name)| (rule, number(name))));
+    assert!(raised.iter().all(|alert| alert.severity == "warning" && alert.message.contains("conversation c-7")));
 }
 
 #[tokio::test]

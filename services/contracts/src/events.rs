@@ -352,6 +352,8 @@ events! {
         intent: String,
         /// SHA-256 of both texts, hex.
         digest: String,
+        /// The alert by which a person at the firm is to look, and whose number the client was told; without one for most.
+        alert_id: Option<AlertId>,
     }
     /// Compliance raised an alert.
     AlertRaised "compliance.alert_raised.v1" |event| event.alert_id.to_string(); {

@@ -14,7 +14,7 @@ let pause = EVERY;
 let portfolio = null;
 let session = 0;
 
-function showLogin() {
+function showLogin(why = "") {
   session += 1;
   clearTimeout(timer);
   timer = null;
@@ -22,6 +22,7 @@ function showLogin() {
   byId("screen").hidden = true;
   byId("login").hidden = false;
   byId("password").value = "";
+  byId("login-error").textContent = why;
   byId("email").focus();
   offerDemo();
 }
@@ -90,10 +91,16 @@ function draw(shown, errors) {
   const missing = [...new Set(errors.map((error) => error.path?.[1]).filter(Boolean))];
   if (shown.staleSeconds !== null && shown.staleSeconds !== undefined) notice(`The portfolio service does not answer. You see what was known ${shown.staleSeconds} s ago.`);
   else if (missing.length) notice(`Not available at the moment: ${missing.join(", ")}.`);
-  else notice(shown.portfolio ? "" : "You have no portfolio yet.");
+  else notice(shown.portfolio ? "" : withoutPortfolio(shown.user));
   drawReplay(shown.replay);
   drawChoice(shown);
   dashboard.show(shown);
+}
+
+/** What somebody reads who has no portfolio: staff have no screen, and a client opens one by the API. */
+function withoutPortfolio(user) {
+  if (user && !user.roles.includes("investor")) return "There is no screen for your role yet: what you can do is described at /openapi.json.";
+  return "You have no portfolio yet. It is opened with POST /api/v1/portfolios, as /openapi.json describes.";
 }
 
 function drawReplay(replay) {
@@ -122,10 +129,13 @@ byId("login-form").addEventListener("submit", async (event) => {
     await login(byId("email").value.trim(), byId("password").value);
     showScreen();
   } catch (problem) {
-    byId("login-error").textContent = problem.status ? problem.message : "Moneta does not answer; try again in a moment.";
+    byId("login-error").textContent = problem.status ? sentence(problem.message) : "Moneta does not answer; try again in a moment.";
   }
   button.disabled = false;
 });
+
+/** A message of the server, which begins in lower case, as a sentence. */
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 byId("logout").addEventListener("click", async () => {
   await logout();
@@ -144,7 +154,7 @@ document.addEventListener("visibilitychange", () => {
   else refresh();
 });
 
-whenSignedOut(showLogin);
+whenSignedOut(() => showLogin("Your session has ended. Please sign in again."));
 dashboard.start(refresh);
 chat.start(refresh);
 if (hasSession()) showScreen();

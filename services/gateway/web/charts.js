@@ -150,7 +150,7 @@ export function allocation(rows) {
       track.append(mark);
     }
     const difference = row.target === null ? null : row.weight - row.target;
-    const text = row.target === null ? percent(row.weight) : `${percent(row.weight)} of ${percent(row.target)}`;
+    const text = row.target === null ? percent(row.weight) : `${percent(row.weight)}, target ${percent(row.target)}`;
     const title = difference === null ? "no target" : `${percent(difference, 1, "exceptZero")} against the target`;
     return el("li", { title }, el("span", { class: "symbol" }, row.symbol), track, el("span", { class: "figures" }, text));
   }));

@@ -180,7 +180,7 @@ function recommendation(one, first) {
         el("span", { class: "right" }, number(trade.quantity)),
         el("span", { class: "right" }, money(trade.estimatedValue)))))) : null,
     one.verdicts.length ? el("details", { "data-key": `rules-${id}` },
-      el("summary", { "data-key": `rules-summary-${id}` }, `${one.verdicts.length} compliance ${one.verdicts.length === 1 ? "rule" : "rules"} `, badge(worst)),
+      el("summary", { "data-key": `rules-summary-${id}` }, checked(one.verdicts), " ", badge(worst)),
       el("ul", { class: "verdicts" }, one.verdicts.map((verdict) => el("li", {}, badge(verdict.outcome),
         el("span", {}, el("strong", {}, verdict.ruleId), ` ${verdict.citation}`, verdict.reasons.map((reason) => el("span", { class: "quiet block" }, reason))))))) : null,
     open && failure && el("p", { class: "error", role: "alert" }, failure),
@@ -194,6 +194,13 @@ function recommendation(one, first) {
         type: "button", "data-testid": "decline", "data-key": `decline-${id}`, disabled: busy.has(id),
         onclick: () => decide(one, "decline", {}),
       }, "Decline")));
+}
+
+/** "15 compliance rules checked, 1 with a remark". */
+function checked(verdicts) {
+  const of = (outcome) => verdicts.filter((verdict) => verdict.outcome === outcome).length;
+  const found = [[of("warn"), "with a remark"], [of("fail"), "not kept"]].filter(([count]) => count > 0);
+  return [`${verdicts.length} compliance ${verdicts.length === 1 ? "rule" : "rules"} checked`, ...found.map(([count, what]) => `${count} ${what}`)].join(", ");
 }
 
 async function decide(one, verb, body) {
@@ -219,7 +226,7 @@ function drawNotifications(notifications) {
     el("details", { "data-key": one.notificationId },
       el("summary", { "data-key": `read-${one.notificationId}`, onclick: () => markRead(one) },
         el("span", { class: "title" }, one.title), el("span", { class: "quiet" }, day(one.createdAt))),
-      one.body.split(/\n+/).filter(Boolean).map((text) => el("p", {}, text)))))) : empty("No alerts.")));
+      one.body.split(/\n+/).filter(Boolean).map((text) => el("p", {}, text)))))) : empty("No messages yet.")));
 }
 
 async function markRead(one) {

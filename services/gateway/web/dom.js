@@ -47,13 +47,13 @@ export function money(value, options = {}) {
 /** "+$12.00" or "−$12.00" */
 export const signedMoney = (value) => money(value, { signDisplay: "exceptZero" });
 
-/** "12.5 %" of a decimal fraction. */
-export function percent(fraction, digits = 1, sign = "auto") {
+/** "12.5 %" of a decimal fraction; what rounds to nothing has no sign. */
+export function percent(fraction, digits = 1, sign = "negative") {
   if (fraction === null || fraction === undefined || fraction === "") return "–";
   const format = new Intl.NumberFormat("en", {
     style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: sign,
   });
-  return format.format(Number(fraction));
+  return format.format(Number(fraction)).replace("%", "\u00a0%");
 }
 
 /** "12.5" without needless zeros, with thousands separated. */

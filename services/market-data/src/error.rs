@@ -108,7 +108,12 @@ impl From<Error> for Problem {
         match error {
             Error::UnknownInstrument(symbol) => Problem::not_found("instrument", symbol),
             Error::NoPrice { .. } => Problem::precondition("no_price", error.to_string()),
-            Error::NoReference(_) => Problem::precondition("no_market_reference", error.to_string()),
+            // The key of the configuration is for whoever runs the platform; a client can only know that it is not set up.
+            Error::NoReference(_) => {
+                tracing::warn!("{error}");
+                let told = "the firm has not set up its market data yet, so nothing can be computed";
+                Problem::precondition("no_market_reference", told)
+            }
             Error::Range { from, to } => Problem::invalid("from", from.to_string(), format!("a date up to {to}")),
             Error::Invalid(invalid) => invalid.into(),
             Error::Problem(problem) => problem,

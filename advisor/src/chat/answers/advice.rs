@@ -131,7 +131,7 @@ impl Turn<'_> {
         }
         let summary = format!("pause the rebalancing agent for \"{}\"", portfolio.name);
         Ok(self.ask(
-            format!("Shall I {summary}? Answer yes or no."),
+            format!("Shall I {summary}? A recommendation that is open lapses with it. Answer yes or no."),
             Pending::PauseAgent { portfolio_id: portfolio.portfolio_id, paused },
             &summary,
         ))

@@ -69,18 +69,14 @@ impl Turn<'_> {
             forecast.quantiles_21d.first().copied().unwrap_or(0.0),
             forecast.quantiles_21d.last().copied().unwrap_or(0.0),
         );
-        let month = forecast.volatility.last().copied().unwrap_or(0.0);
         Ok(Reply::say(format!(
-            "For {} over the next 21 trading days, the model puts nine cases in ten between {} and {}, with a volatility of {} \
-             a year. {caution}",
+            "For {} over the next 21 trading days, the model puts nine cases in ten between {} and {}. {caution}",
             view.symbols[row],
             of(low),
             of(high),
-            of(month)
         ))
         .figure("5 % quantile, 21 days", of(low), "advisor.MarketView")
-        .figure("95 % quantile, 21 days", of(high), "advisor.MarketView")
-        .figure("volatility", of(month), "advisor.MarketView"))
+        .figure("95 % quantile, 21 days", of(high), "advisor.MarketView"))
     }
 
     pub(super) async fn risk_level(&self) -> Result<Reply> {
@@ -131,10 +127,11 @@ impl Turn<'_> {
         let before = crate::agent::present_volatility(&snapshot, view);
         let after = risk_with(&snapshot, view, &intent.symbol, if side == "sell" { -1.0 } else { 1.0 }, value);
         let mut text = format!(
-            "If you {side} {} {} at about {}, that is {value}. It would cost about {cost} and leave {cash} in cash. The forecast \
+            "If you {side} {} {} at about {}{}, that is {value}. It would cost about {cost} and leave {cash} in cash. The forecast \
              volatility of your portfolio would go from {} to {} a year.",
             intent.quantity,
             intent.symbol,
+            snapshot.currency.sign(),
             intent.price,
             percent(fraction(before)),
             percent(fraction(after)),

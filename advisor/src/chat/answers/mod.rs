@@ -2,11 +2,12 @@
 mod advice;
 mod explore;
 mod orders;
+mod plain;
 mod portfolio;
 mod settings;
 mod talk;
 
-use super::ConversationId;
+use super::{ConversationId, care};
 use crate::{Advisor, Error, Result};
 use moneta_contracts::{
     advisor::{Action, Citation, Figure},
@@ -14,7 +15,7 @@ use moneta_contracts::{
 };
 use moneta_kit::client::Call;
 use moneta_models::nlu::{Embedding, Entities, EntityValue, Intent, extract};
-use moneta_types::{Cause, Date, UserId};
+use moneta_types::{AlertId, Cause, Date, UserId};
 use serde::{Deserialize, Serialize};
 
 /// What is said back.
@@ -30,6 +31,8 @@ pub struct Reply {
     pub pending: Option<(String, Pending)>,
     /// A waiting action that came to its end, with its state.
     pub ended: Option<(String, &'static str)>,
+    /// The alert by which a person at the firm is asked to look.
+    pub alert: Option<AlertId>,
 }
 
 impl Reply {
@@ -138,7 +141,19 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// A complaint or a call for a person: passed on, with its number.
+    async fn passed_on(&self, label: &str, embedding: &Embedding) -> Result<Reply> {
+        let number = care::alert(label, self.conversation, self.advisor.ctx.clock.now());
+        let mut reply = care::passed_on(label, number, &self.advisor.contact()?);
+        // A text beside it is a courtesy: what is passed on must not hang on the vector store.
+        reply.citations = self.knowledge(embedding).await.map(|found| found.citations).unwrap_or_default();
+        Ok(reply)
+    }
+
     async fn dispatch(&self, intent: &Intent, embedding: &Embedding) -> Result<Reply> {
+        if let Some(reply) = self.plain(&intent.label).await? {
+            return Ok(reply);
+        }
         match intent.label.as_str() {
             "portfolio_value" => self.portfolio_value().await,
             "holdings" => self.holdings().await,
@@ -167,9 +182,8 @@ impl<'a> Turn<'a> {
             "change_risk_preference" => Ok(self.change_risk()),
             "deposit_cash" | "withdraw_cash" => self.cash_movement(embedding).await,
             "knowledge_question" => self.knowledge(embedding).await,
-            "greeting" | "thanks_goodbye" | "help_capabilities" | "talk_to_human" | "complaint" => {
-                self.small_talk(&intent.label, embedding).await
-            }
+            label if care::wants_a_person(label) => self.passed_on(label, embedding).await,
+            label @ ("greeting" | "thanks_goodbye" | "help_capabilities") => Ok(self.small_talk(label)),
             _ => self.out_of_scope(embedding).await,
         }
     }
@@ -202,7 +216,7 @@ impl<'a> Turn<'a> {
 }
 
 pub fn no_portfolio() -> Reply {
-    Reply::say("You do not have a portfolio with us yet. An adviser can open one with you.")
+    Reply::say("You have no portfolio yet. Open one first (POST /api/v1/portfolios); then I can tell you about it.")
 }
 
 pub(super) const fn is_users_matter(code: tonic::Code) -> bool {

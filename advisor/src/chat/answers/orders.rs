@@ -33,14 +33,15 @@ impl Turn<'_> {
             .filter(|verdict| verdict.outcome == "warn")
             .map(|verdict| verdict.reasons.join("; "))
             .collect();
-        let at = intent.limit.map_or("at the market".to_owned(), |limit| format!("at {limit} or better"));
+        let sign = value.currency().sign();
+        let at = intent.limit.map_or("at the market".to_owned(), |limit| format!("at {sign}{limit} or better"));
         let summary = format!("{side} {} {} {at} in \"{}\"", intent.quantity, intent.symbol, portfolio.name);
         let warning =
             if warnings.is_empty() { String::new() } else { format!(" Please note: {}.", warnings.join("; ")) };
         let text = format!(
-            "You want to {summary}: about {value} at the last close of {}, with costs of about {cost}.{warning} This is your own \
+            "You want to {summary}: about {value} at the last close of {}{}, with costs of about {cost}.{warning} This is your own \
              decision, not advice from us. Shall I place the order? Answer yes or no.",
-            intent.price
+            sign, intent.price
         );
         let pending = Pending::PlaceOrder {
             portfolio_id: intent.portfolio_id.clone(),
@@ -130,7 +131,13 @@ impl Turn<'_> {
     pub async fn confirmation(&self) -> Result<Option<Reply>> {
         let Some(yes) = yes_or_no(self.text) else { return Ok(None) };
         let Some((token, pending)) = self.advisor.pending(self.user, self.conversation).await? else {
-            return Ok(None);
+            // These two words are instructions of their own as well.
+            if matches!(self.text.trim().to_lowercase().as_str(), "stop" | "cancel") {
+                return Ok(None);
+            }
+            return Ok(Some(Reply::say(
+                "Nothing waits for a yes or no, so nothing was done. What would you like to do?",
+            )));
         };
         if !yes {
             let mut reply = Reply::say("Very well, nothing was done.");

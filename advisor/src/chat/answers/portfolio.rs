@@ -16,11 +16,16 @@ impl Turn<'_> {
         let invested = convert::money("net_contributions", portfolio.net_contributions)?;
         let gain = value.checked_sub(invested)?;
         let stale = if portfolio.prices_stale { " Some prices are older than usual." } else { "" };
+        let worth = if portfolio.holdings.is_empty() {
+            format!("is worth {value}, all of it in cash")
+        } else if portfolio.valued_on.is_empty() {
+            format!("is worth {value}, of which {cash} is cash")
+        } else {
+            format!("is worth {value} at the prices of {}, of which {cash} is cash", portfolio.valued_on)
+        };
         let text = format!(
-            "Your portfolio \"{}\" is worth {value} at the prices of {}, of which {cash} is cash. You have paid in {invested} \
-             on balance, so it has {} {}.{stale}",
+            "Your portfolio \"{}\" {worth}. You have paid in {invested} on balance, so it has {} {}.{stale}",
             portfolio.name,
-            portfolio.valued_on,
             if gain.is_negative() { "lost" } else { "gained" },
             absolute(gain)?,
         );
@@ -225,4 +230,13 @@ impl Turn<'_> {
 
 pub(super) fn absolute(amount: Money) -> Result<Money> {
     Ok(if amount.is_negative() { amount.negated()? } else { amount })
+}
+
+/// Items as people list them: "one, two and three".
+pub(super) fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
 }

@@ -38,11 +38,9 @@ impl Turn<'_> {
             mandate.updated = self.advisor.ctx.clock.now();
             self.advisor.put_mandate(&mandate, self.cause).await?;
         }
-        Ok(Reply::say("The agent is paused: it will propose and do nothing until you let it run again.").figure(
-            "mandate version",
-            mandate.version,
-            "advisor.SetMandate",
-        ))
+        let text = "The agent is paused: it will propose and do nothing until you let it run again. A recommendation that was open \
+                    lapses.";
+        Ok(Reply::say(text).figure("mandate version", mandate.version, "advisor.SetMandate"))
     }
 
     pub(super) async fn notification_preferences(&self) -> Result<Reply> {
@@ -57,14 +55,12 @@ impl Turn<'_> {
             .any(|word| text.contains(word));
         let channel =
             if ["email", "e-mail", "mail"].iter().any(|word| text.contains(word)) { "email" } else { "inbox" };
-        let named = preferences.iter().find(|topic| {
-            topic.channel == channel && topic.topic.split('_').any(|word| word.len() > 3 && text.contains(word))
-        });
+        let named = named_topic(&preferences, channel, &text);
         match named {
             Some(topic) if topic.mandatory && off => Ok(Reply::refuse(
                 "not_permitted",
                 format!(
-                    "Messages about \"{}\" cannot be switched off: we are obliged to send them. {}",
+                    "Messages about \"{}\" ({}) cannot be switched off: we are obliged to send them.",
                     topic.topic.replace('_', " "),
                     topic.description
                 ),
@@ -115,5 +111,40 @@ impl Turn<'_> {
             topic.replace('_', " "),
             if enabled { "on" } else { "off" }
         )))
+    }
+}
+
+/// The topic whose name is nearest to what was said: the largest part of its words. "Switch off" names no kill switch.
+fn named_topic<'a>(topics: &'a [TopicPreference], channel: &str, text: &str) -> Option<&'a TopicPreference> {
+    let said = text.replace("switch off", "turn off").replace("switch on", "turn on");
+    let part = |topic: &TopicPreference| {
+        let words: Vec<&str> = topic.topic.split('_').filter(|word| word.len() > 3).collect();
+        let named = words.iter().filter(|word| said.contains(**word)).count();
+        if words.is_empty() { 0 } else { named * 100 / words.len() }
+    };
+    topics
+        .iter()
+        .filter(|topic| topic.channel == channel && part(topic) > 0)
+        .max_by_key(|topic| (part(topic), std::cmp::Reverse(topic.topic.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topic_is_the_one_whose_words_were_said() {
+        let names = ["trade_executed", "kill_switch", "market_fall", "portfolio_fall_10", "security"];
+        let topic = |name: &&str| TopicPreference {
+            topic: (*name).to_owned(),
+            channel: "email".to_owned(),
+            ..TopicPreference::default()
+        };
+        let topics: Vec<TopicPreference> = names.iter().map(topic).collect();
+        let named = |text: &str| named_topic(&topics, "email", text).map(|topic| topic.topic.as_str());
+        assert_eq!(named("switch off security mails"), Some("security"));
+        assert_eq!(named("switch off mails about the kill switch"), Some("kill_switch"));
+        assert_eq!(named("turn off email notifications about the market fall"), Some("market_fall"));
+        assert_eq!(named("switch off all mails"), None);
     }
 }

@@ -16,7 +16,8 @@ impl Turn<'_> {
         let Some(best) = near.first() else {
             return Ok(Reply::refuse(
                 "out_of_scope",
-                "I have no text of ours that answers this, and I do not want to guess. An adviser can help you further.",
+                "I have no text of ours that answers this, and I do not want to guess. Say \"I want to speak to a person\", and I pass \
+                 it on.",
             ));
         };
         let cited: Vec<_> = near.iter().filter(|hit| hit.score >= best.score - 0.08).collect();
@@ -40,7 +41,8 @@ impl Turn<'_> {
         let share = costs.fraction_of(value)?.unwrap_or_default();
         reply.refusal = "";
         reply.text = format!(
-            "From {} to {} trading cost you {costs}, which is {} of what your portfolio is worth now. {}",
+            "From {} to {} trading cost you {costs} in commission and spread, which is {} of what your portfolio is worth now. No \
+             other charge of the firm is booked here; whether it makes one stands in your agreement with it. {}",
             answer.from,
             answer.to,
             percent(share),
@@ -56,8 +58,8 @@ impl Turn<'_> {
         let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
         let cash = convert::money("cash", portfolio.cash)?;
         let mut reply = Reply::say(format!(
-            "Payments in and out are made on the page, between your portfolio and the bank account in your own name; I cannot move \
-             money from the chat. \"{}\" holds {cash} in cash now.",
+            "I cannot move money: payments in and out are booked through the firm and not by a sentence in the chat. \"{}\" holds \
+             {cash} in cash now.",
             portfolio.name
         ))
         .figure("cash", cash, "portfolio.GetPortfolio");
@@ -65,32 +67,20 @@ impl Turn<'_> {
         Ok(reply)
     }
 
-    pub(super) async fn small_talk(&self, intent: &str, embedding: &Embedding) -> Result<Reply> {
-        let text = match intent {
+    pub(super) fn small_talk(&self, intent: &str) -> Reply {
+        Reply::say(match intent {
             "greeting" => {
-                "Hello. I can tell you about your portfolio, explain what I recommend and why, and answer questions about \
-                           investing. What would you like to know?"
+                "Hello. I am a program. I can tell you about your portfolio, explain what I recommend and why, and answer \
+                 questions about investing. What would you like to know?"
             }
             "thanks_goodbye" => "You are welcome.",
-            "talk_to_human" => {
-                "Of course. An adviser can look at any automated decision about you, and you can contest it. Please \
-                                write to the adviser through the page's contact form, or ask for a call there."
-            }
-            "complaint" => {
-                "I am sorry that something went wrong. You can complain through the page's contact form; a person will \
-                            look at it and answer, and you may take it to the ombudsman if you are not content."
-            }
             _ => {
                 "You can ask what your portfolio is worth, how it performed and why it moved, what I recommend and why, what would \
-                  happen if you bought or sold something, or what a term means. You can also place or cancel an order, answer a \
-                  recommendation, pause the agent and change your notifications; I ask before anything happens."
+                 happen if you bought or sold something, or what a term means. You can also place or cancel an order, answer a \
+                 recommendation, pause the agent and change your notifications; I ask before anything happens. To complain, or to \
+                 speak to a person, say so, and I pass it on."
             }
-        };
-        let mut reply = Reply::say(text);
-        if matches!(intent, "talk_to_human" | "complaint") {
-            reply.citations = self.knowledge(embedding).await?.citations;
-        }
-        Ok(reply)
+        })
     }
 
     pub(super) async fn out_of_scope(&self, embedding: &Embedding) -> Result<Reply> {

@@ -28,6 +28,13 @@ pub struct Hit {
     pub score: f32,
 }
 
+impl Article {
+    /// The citation for an answer.
+    pub fn citation(&self) -> Citation {
+        Citation { id: self.id.clone(), title: self.title.clone(), excerpt: first_sentences(&self.body, 2) }
+    }
+}
+
 impl Hit {
     /// The citation for an answer.
     pub fn citation(&self) -> Citation {

@@ -11,8 +11,8 @@ use crate::{
 };
 use async_trait::async_trait;
 use moneta_contracts::events::{
-    AlertRaised, DecisionMade, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated, PortfolioUpdated,
-    PortfolioValued, TradeExecuted,
+    AlertRaised, ConversationTurned, DecisionMade, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated,
+    PortfolioUpdated, PortfolioValued, TradeExecuted,
 };
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
@@ -29,6 +29,7 @@ pub const TYPES: &[&str] = &[
     OrderDenied::TYPE,
     OrderRejected::TYPE,
     DecisionMade::TYPE,
+    ConversationTurned::TYPE,
 ];
 
 /// Looks at events and raises alerts.
@@ -91,6 +92,7 @@ impl Watch {
             OrderDenied::TYPE => self.refused(tx, &event.decode::<OrderDenied>()?.order, event.time).await,
             OrderRejected::TYPE => self.refused(tx, &event.decode::<OrderRejected>()?.order, event.time).await,
             DecisionMade::TYPE => Ok(withheld(&event.decode()?, event.time).into_iter().collect()),
+            ConversationTurned::TYPE => Ok(asked_for(&event.decode()?).into_iter().collect()),
             _ => Ok(Vec::new()),
         }
     }
@@ -145,6 +147,24 @@ fn withheld(decision: &DecisionMade, at: Timestamp) -> Option<Finding> {
         message: format!("advice was withheld; the verdicts are in decision {}", decision.decision_id),
         id: daily("advice_withheld", decision.owner_id, at),
     })
+}
+
+/// A client complains, asks for a person, or may be in danger: he was told that it is passed on, with the alert's number.
+/// (DISP 1.3 and 1.4, complaints; UK GDPR article 22(3), human intervention; FCA FG21/1, vulnerable customers.) None of these
+/// is critical: a complaint must not hold up the client's own money.
+fn asked_for(turned: &ConversationTurned) -> Option<Finding> {
+    let id = Cause::new(turned.alert_id?.uuid());
+    let (rule_id, what) = match turned.intent.as_str() {
+        "complaint" => {
+            ("client_complaint", "the client complains; acknowledge it, and ask him what happened (DISP 1.4, 1.6)")
+        }
+        "distress" => {
+            ("client_distress", "the client wrote that he may harm himself; get in touch with him now (FG21/1)")
+        }
+        _ => ("human_review", "the client asks for a person (UK GDPR article 22(3))"),
+    };
+    let message = format!("{what}; conversation {}, whose words only he can read", turned.conversation_id);
+    Some(Finding { rule_id, severity: "warning", user: turned.user_id, message, id })
 }
 
 /// Cash below zero is money of ours that a client spent: an execution cost more than was reserved for it, or a control

@@ -18,6 +18,7 @@ mod reference_price;
 pub use case::{AGENT, Account, ControlCase, Instrument, KillSwitch, Limits, Messages, Reference, Scope, Working};
 
 use crate::Result;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// How a rule came out.
@@ -115,6 +116,13 @@ pub const CONTROLS: &[Control] = &[
     message_rate::CONTROL,
     duplicate_intent::CONTROL,
 ];
+
+/// A fraction as people read it: "12.5 %".
+fn percent(fraction: Decimal) -> String {
+    fraction
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .map_or_else(|| "more than can be told".to_owned(), |percent| format!("{} %", percent.round_dp(2).normalize()))
+}
 
 /// Asks every control.
 pub fn evaluate(case: &ControlCase) -> Vec<Verdict> {

@@ -1,6 +1,6 @@
 //! Position cap: one instrument's quantity and weight after a purchase, working purchases included, and how many
 //! instruments are held.
-use super::{Control, ControlCase, Finding};
+use super::{Control, ControlCase, Finding, percent};
 use crate::Result;
 use moneta_contracts::events::Side;
 use moneta_types::{
@@ -36,8 +36,8 @@ fn check(case: &ControlCase) -> Result<Finding> {
         return Ok(Finding::fail(format!(
             "{} would be {} of the portfolio; at most {} is allowed",
             case.intent.symbol,
-            weight.round_dp(4).normalize(),
-            case.limits.position_cap
+            percent(weight),
+            percent(case.limits.position_cap)
         )));
     }
     Ok(Finding::pass())

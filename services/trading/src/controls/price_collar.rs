@@ -1,5 +1,5 @@
 //! Price collar: neither a limit nor the price the client saw may lie too far from the market's price.
-use super::{Control, ControlCase, Finding, Outcome};
+use super::{Control, ControlCase, Finding, Outcome, percent};
 use crate::Result;
 use moneta_contracts::events::Side;
 use moneta_types::Price;
@@ -44,10 +44,4 @@ fn check(case: &ControlCase) -> Result<Finding> {
 /// How far `price` lies from `base`, as a signed fraction of `base`; a distance that cannot be computed is beyond any collar.
 fn distance(price: Price, base: Price) -> Decimal {
     price.value().checked_div(base.value()).and_then(|ratio| ratio.checked_sub(Decimal::ONE)).unwrap_or(Decimal::MAX)
-}
-
-fn percent(fraction: Decimal) -> String {
-    fraction
-        .checked_mul(Decimal::ONE_HUNDRED)
-        .map_or_else(|| "more than can be told".to_owned(), |percent| format!("{} %", percent.round_dp(2).normalize()))
 }

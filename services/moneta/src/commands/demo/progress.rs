@@ -95,6 +95,23 @@ fn line(kind: &str, data: &Value) -> Option<String> {
     }
 }
 
+/// Every item of a list, page by page: a count of the first page would be the page's size.
+macro_rules! every {
+    ($call:expr, $client:expr, $list:ident, $request:expr, $items:ident) => {{
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let mut request = $request.clone();
+            request.page = Some(Page { limit: 200, cursor });
+            let answer = $client.$list($call.request(request)).await?.into_inner();
+            found.extend(answer.$items);
+            if answer.next_cursor.is_empty() {
+                break found;
+            }
+            cursor = answer.next_cursor;
+        }
+    }};
+}
+
 /// Figures of each investor and of the books at the end.
 pub async fn summary(running: &Running) -> Result<Value> {
     let call = running.call().deadline(std::time::Duration::from_secs(60));
@@ -109,24 +126,20 @@ pub async fn summary(running: &Running) -> Result<Value> {
             let id = portfolio.portfolio_id.clone();
             let request = PerformanceRequest { portfolio_id: id.clone(), ..PerformanceRequest::default() };
             let performance = directory.portfolio().performance(call.request(request)).await?.into_inner();
-            let page = || Some(Page { limit: 200, cursor: String::new() });
-            let request = ListOrdersRequest { portfolio_id: id.clone(), page: page(), ..ListOrdersRequest::default() };
-            let orders = directory.trading().list_orders(call.request(request)).await?.into_inner().orders;
-            let request = ListRecommendationsRequest {
-                portfolio_id: id.clone(),
-                page: page(),
-                ..ListRecommendationsRequest::default()
-            };
-            let advice = directory.advisor().list_recommendations(call.request(request)).await?.into_inner();
-            let request = ListNotificationsRequest { user_id: owner_id.clone(), page: page(), unread_only: false };
-            let told = directory.notification().list_notifications(call.request(request)).await?.into_inner();
+            let request = ListOrdersRequest { portfolio_id: id.clone(), ..ListOrdersRequest::default() };
+            let orders = every!(call, directory.trading(), list_orders, request, orders);
+            let request =
+                ListRecommendationsRequest { portfolio_id: id.clone(), ..ListRecommendationsRequest::default() };
+            let advice = every!(call, directory.advisor(), list_recommendations, request, recommendations);
+            let request = ListNotificationsRequest { user_id: owner_id.clone(), ..ListNotificationsRequest::default() };
+            let told = every!(call, directory.notification(), list_notifications, request, notifications);
             investors.push(json!({
                 "email": account.email, "user_id": owner_id, "portfolio_id": id,
                 "value": convert::money("value", portfolio.value.clone())?,
                 "time_weighted_return": performance.time_weighted_return,
                 "max_drawdown": performance.max_drawdown,
                 "orders": orders.len(), "filled": orders.iter().filter(|order| order.status == "filled").count(),
-                "recommendations": advice.recommendations.len(), "notifications": told.notifications.len(),
+                "recommendations": advice.len(), "notifications": told.len(),
             }));
         }
     }
