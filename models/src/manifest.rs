@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::golden::{self, Golden};
-use crate::{Error, Result};
+use crate::{Error, Result, nlu};
 
 /// The name of the manifest in a model's folder.
 pub const FILE: &str = "model.toml";
@@ -283,6 +283,10 @@ impl ModelManifest {
         let mut source = ModelSource::new(backend, self.server_signature(), digest);
         if self.signature.max_batch_size > 0 {
             source.config.max_batch = self.signature.max_batch_size;
+        }
+        // What reads text knows a place for so many word pieces and no more.
+        if self.files.iter().chain(&self.external).any(|file| file.role == FileRole::Tokenizer) {
+            source.config.longest = nlu::POSITIONS;
         }
         // Golden cases of tensors are the best warm-up: a graph may refuse the zeros that the server would make up, such as
         // a window of one day. Models whose cases are texts keep the server's default.

@@ -21,6 +21,9 @@ pub const DIMENSION: usize = 384;
 /// Longest input in word pieces; what comes after is not read.
 pub const MAX_TOKENS: usize = 128;
 
+/// Places for word pieces that the network has; a longer input has no answer.
+pub const POSITIONS: usize = 512;
+
 /// A unit vector: the mean of the token embeddings over the attention mask, scaled to length 1.
 pub type Embedding = [f32; DIMENSION];
 

@@ -21,8 +21,8 @@ pub use dataset::{
     Example, OUT_OF_SCOPE, Split, is_held_out, is_out_of_scope_label, parse_examples, read_examples, split_hold_out,
 };
 pub use encoder::{
-    BackendEncoder, DIMENSION, Embedding, Encoder, MAX_TOKENS, SentenceTokenizer, ServedEmbedding, ServedEncoder,
-    Tokens, pool, token_embeddings,
+    BackendEncoder, DIMENSION, Embedding, Encoder, MAX_TOKENS, POSITIONS, SentenceTokenizer, ServedEmbedding,
+    ServedEncoder, Tokens, pool, token_embeddings,
 };
 pub use entities::{Ambiguity, Catalogue, CatalogueEntry, Entities, Entity, EntityValue, Period, RiskLevel, extract};
 pub use evaluate::{Evaluation, Prediction, evaluate, evaluate_head, options_for, write_predictions};

@@ -275,6 +275,7 @@ impl ModelServer {
             }
             let loaded = self.read().resolve(&model, version.as_deref())?;
             let admitted = loaded.signature.admit(inputs).and_then(|(inputs, rows)| {
+                loaded.signature.check_lengths(&inputs, loaded.config.longest)?;
                 let most = if loaded.signature.is_batchable() { loaded.config.max_batch } else { rows };
                 if rows <= most { Ok((inputs, rows)) } else { Err(too_many_rows(&inputs, rows, most)) }
             });

@@ -126,6 +126,20 @@ impl Signature {
         Ok(())
     }
 
+    /// Checks that no free axis, the batch aside, is longer than the model takes; its own words would not name the limit.
+    pub(crate) fn check_lengths(&self, inputs: &[NamedTensor], longest: usize) -> Result<()> {
+        let batch = usize::from(self.is_batchable());
+        for input in inputs {
+            let Some(spec) = self.inputs.iter().find(|spec| spec.name == input.name) else { continue };
+            for (axis, (&length, &promised)) in input.tensor.shape().iter().zip(&spec.shape).enumerate().skip(batch) {
+                if promised == -1 && length > longest {
+                    return Err(wrong(&input.name, &format!("axis {axis} of {length}"), &format!("at most {longest}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Checks the inputs and puts them into the signature's order. Gives them with their number of rows: 1 where the
     /// model is not batchable.
     pub(crate) fn admit(&self, mut inputs: Vec<NamedTensor>) -> Result<(Vec<NamedTensor>, usize)> {
@@ -216,6 +230,22 @@ mod tests {
         check(vec![x([1, 2]), mask(1), stranger], "input 'z': got an unknown input, allowed: x, mask");
         let wrong_type = NamedTensor::new("mask", Tensor::new([1], vec![1u8]).unwrap());
         check(vec![x([1, 2]), wrong_type], "input 'mask': got UINT8 [1], allowed: BOOL [-1]");
+    }
+
+    #[test]
+    fn a_free_axis_is_bounded_and_the_batch_is_not() {
+        let tokens = Signature {
+            inputs: vec![TensorSpec::new("ids", DataType::I64, [-1, -1])],
+            outputs: vec![TensorSpec::new("y", DataType::F32, [-1])],
+        };
+        let ids = |shape: [usize; 2]| {
+            vec![NamedTensor::new("ids", Tensor::new(shape, vec![0i64; shape[0] * shape[1]]).unwrap())]
+        };
+        assert!(tokens.check_lengths(&ids([20, 8]), 8).is_ok());
+        let refused = tokens.check_lengths(&ids([1, 9]), 8).unwrap_err();
+        assert_eq!(refused.to_string(), "input 'ids': got axis 1 of 9, allowed: at most 8");
+        let fixed = signature();
+        assert!(fixed.check_lengths(&[x([3, 2]), mask(3)], 1).is_ok());
     }
 
     #[test]

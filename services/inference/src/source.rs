@@ -106,6 +106,8 @@ pub struct ServingConfig {
     /// serialised. A lone caller never waits. Default 0: batches form only while the instances are busy.
     #[serde(rename = "max_delay_us", with = "microseconds")]
     pub max_delay: Duration,
+    /// Longest free axis of an input, the batch aside, such as the tokens of a text. Allowed: from 1; default 65536.
+    pub longest: usize,
     /// Most requests that may wait; one more is refused at once. Allowed: from 1; default 1024.
     pub queue_limit: usize,
     /// Threads ONNX Runtime may use inside one run. Allowed: 1 to 256; default 1.
@@ -114,7 +116,14 @@ pub struct ServingConfig {
 
 impl Default for ServingConfig {
     fn default() -> Self {
-        ServingConfig { instances: 1, max_batch: 256, max_delay: Duration::ZERO, queue_limit: 1024, intra_threads: 1 }
+        ServingConfig {
+            instances: 1,
+            max_batch: 256,
+            longest: 65_536,
+            max_delay: Duration::ZERO,
+            queue_limit: 1024,
+            intra_threads: 1,
+        }
     }
 }
 
@@ -123,6 +132,7 @@ impl ServingConfig {
         let limits = [
             ("instances", self.instances, 64),
             ("max_batch", self.max_batch, i32::MAX as usize),
+            ("longest", self.longest, u32::MAX as usize),
             ("queue_limit", self.queue_limit, u32::MAX as usize),
             ("intra_threads", self.intra_threads, 256),
         ];

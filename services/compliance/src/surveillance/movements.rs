@@ -5,7 +5,7 @@ use super::{Finding, Watch, before, daily};
 use crate::{Result, config::Surveillance, store::Movement};
 use moneta_contracts::events::PortfolioUpdated;
 use moneta_kit::store::Tx;
-use moneta_types::{Timestamp, UserId};
+use moneta_types::Timestamp;
 use rust_decimal::Decimal;
 
 impl Watch {

@@ -110,7 +110,7 @@ body! {
         max_weight: Option<String>,
         /// The version that was read; the change is refused when another came first. Left out: the current one.
         expected_version: Option<u32>,
-        /// The owner's password: needed to raise the autonomy, and for nothing else.
+        /// The owner's password: needed for what gives the agent more (autonomy, limits, instruments, the end of a pause).
         password: Option<String>,
     }
 }

@@ -61,7 +61,7 @@ impl Store {
                 "INSERT INTO role_requests (user_id, role, requested_by, requested) VALUES ($1, $2, $3, $4) \
                  ON CONFLICT (user_id, role) DO UPDATE SET requested_by = excluded.requested_by, \
                  requested = excluded.requested \
-                 WHERE requested_by NOT IN (SELECT user_id FROM accounts WHERE status = 'active')",
+                 WHERE role_requests.requested_by NOT IN (SELECT user_id FROM accounts WHERE status = 'active')",
                 args![user, role.as_str(), by, at],
             )
             .await?;
