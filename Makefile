@@ -34,11 +34,11 @@ test: ## Run every test; TESTS='part_of_a_name' narrows it
 	@$(MAKE) --no-print-directory fetch build
 	$(CARGO) test --workspace --locked --no-fail-fast $(TESTS)
 
-faults: ## Fifty rounds of storage faults (no space, I/O errors, cut-off writers) under load; ROUNDS=500 for more
-	MONETA_FAULT_ROUNDS=$(or $(ROUNDS),50) $(CARGO) test --workspace --locked --test storage_faults -- --nocapture
+faults: fetch build ## Fifty rounds of a disk that fails at random (EIO, no space, no permission) under load; ROUNDS=500 for more
+	MONETA_FAULT_ROUNDS=$(or $(ROUNDS),50) $(CARGO) test --workspace --locked --test storage_faults --test faults -- --nocapture
 
-fuzz: fetch ## Ten minutes of made-up input at every edge (REST, GraphQL, model server, vector store); SECONDS=60 for less
-	MONETA_FUZZ_SECONDS=$(or $(SECONDS),600) $(CARGO) test --workspace --locked --test edges --test suite fuzz
+fuzz: fetch build ## Ten minutes of made-up input at every edge, and of one hostile client against everybody else's days; SECONDS=60 for less
+	MONETA_FUZZ_SECONDS=$(or $(SECONDS),600) $(CARGO) test --workspace --locked --test edges --test suite --test isolation fuzz
 
 bench: fetch ## Measure start, memory, chat, advice, replay and serving; ARGS='chat advice' narrows it
 	$(CARGO) bench --profile dev --workspace --locked --bench platform $(if $(ARGS),-- $(ARGS))

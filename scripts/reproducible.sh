@@ -3,9 +3,11 @@
 # usage: scripts/reproducible.sh [--all]
 #
 # Without --all: the crates of the registry are those that the last build left, the same for both, and our own crates are compiled
-# twice. It shows that our code and our build scripts depend on nothing but the tree. With --all: both builds start from nothing, in
-# target folders of their own; it takes two full builds, and shows the same for everything that is compiled.
-# The digest that it prints at the end is the one to compare with a release's: same tree, same compiler, same system libraries.
+# twice, which takes minutes each. It shows that our code and our build scripts depend on nothing but the tree. With --all: both builds
+# start from nothing, in target folders of their own; it takes two full builds (hours on two cores), and shows the same for everything
+# that is compiled.
+# The digest that --all prints at the end is the one to compare with a release's: same tree, same compiler, same system libraries.
+# Without it, the registry's crates hold the path of cargo's home, and the digest is that of this machine alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -77,4 +79,5 @@ for place in "${places[@]}"; do
     exit 1
   fi
 done
+$all || echo "the digest is this machine's: to compare it with another's, build with --all"
 echo "reproducible: both builds are $(digest "$scratch/moneta-1"), and none of ${#places[@]} paths of this machine is in them"

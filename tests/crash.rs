@@ -46,6 +46,13 @@ async fn disturbed(fixture: &Fixture, replay: Duration) -> (usize, usize, BTreeS
                 early += 1;
             } else {
                 program.listening("gateway").await;
+                // One time in three it dies when days move again, however long it took to find its place.
+                if random.random_range(0..3) == 0 {
+                    eventually("days move", Duration::from_secs(60), async || {
+                        (last_day(&program).is_some() || program.ended().is_some()).then_some(())
+                    })
+                    .await;
+                }
             }
             // Together the lives are about as long as the undisturbed replay, so that kills fall all over it.
             let life = replay.mul_f64(random.random_range(0.0..2.0) / KILLS as f64) + Duration::from_millis(20);

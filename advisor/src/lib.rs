@@ -29,6 +29,7 @@ use moneta_kit::{
     client::Call,
     migrations,
     problem::Problem,
+    quarantine::ByClient,
     runner::Purpose,
     service::{Service, ServiceContext, ServiceDef, StartError},
 };
@@ -172,15 +173,15 @@ async fn build(ctx: ServiceContext) -> Result<Service, StartError> {
             })
             .task("knowledge", watched);
     }
+    // A client whose review fails for good is set aside, and everybody else is reviewed.
+    let agent = Arc::new(agent::Agent::new(Arc::clone(&advisor)));
+    let agent = Arc::new(ByClient::new(agent, ctx.db.clone(), ctx.clock.clone()));
     Ok(service
         .grpc(AdvisorServer::new(service::Face::new(Arc::clone(&advisor))))
         .http("inference-http", inference.http, http)
         .http("inference-grpc", inference.grpc, grpc)
-        .subscribe(Subscription {
-            group: "advisor",
-            types: agent::TYPES,
-            handler: Arc::new(agent::Agent::new(Arc::clone(&advisor))),
-        })
+        .subscribe(Subscription { group: "advisor", types: agent::TYPES, handler: Arc::clone(&agent) as _ })
+        .repairs(agent)
         .task("vectors", Box::pin(flush))
         .outbox(models.registry().outbox())
         .task("champions", Box::pin(models.watch(ctx.shutdown.clone()))))

@@ -3,7 +3,7 @@ use crate::{
     Advisor, Error,
     cycle::{self, Cycle, Results, Trigger},
     mandate::Mandate,
-    recommendation::{self, Recommendation, Status},
+    recommendation::{self, DECLINED, REASON, Recommendation, Status},
     store::{Slice, StoredDecision},
 };
 use moneta_contracts::{
@@ -51,7 +51,14 @@ impl Face {
     }
 
     async fn message(&self, item: &Recommendation) -> Result<pb::Recommendation, Error> {
-        Ok(item.message(&self.advisor.record_of(item).await?))
+        self.shown(item, &self.advisor.record_of(item).await?)
+    }
+
+    /// A recommendation as its owner and staff see it: why he declined it is opened.
+    fn shown(&self, item: &Recommendation, record: &cycle::DecisionRecord) -> Result<pb::Recommendation, Error> {
+        let mut shown = item.message(record);
+        shown.status_reason = self.advisor.ctx.keys.open_text(item.owner_id, REASON, &shown.status_reason)?;
+        Ok(shown)
     }
 
     async fn decision<T>(&self, request: &Request<T>, id: &str) -> Result<StoredDecision, Error> {
@@ -84,8 +91,8 @@ impl Contract for Face {
         let decisions = self.advisor.store.decisions_of(&items).await?;
         let recommendations = items
             .iter()
-            .filter_map(|item| decisions.get(&item.decision_id).map(|decision| item.message(&decision.record)))
-            .collect();
+            .filter_map(|item| decisions.get(&item.decision_id).map(|decision| self.shown(item, &decision.record)))
+            .collect::<Result<_, Error>>()?;
         Ok(Response::new(pb::ListRecommendationsResponse { recommendations, next_cursor }))
     }
 
@@ -106,7 +113,7 @@ impl Contract for Face {
         let cause = identity::cause(&request).part("request_advice");
         let outcome = self.advisor.run_cycle(&Cycle { portfolio, trigger: Trigger::Request, cause }).await?;
         match outcome.recommendation {
-            Some(item) => Ok(Response::new(item.message(&outcome.decision.record))),
+            Some(item) => Ok(Response::new(self.shown(&item, &outcome.decision.record)?)),
             None => Ok(Response::new(without_trades(&outcome.decision))),
         }
     }
@@ -127,8 +134,11 @@ impl Contract for Face {
         let message = request.get_ref();
         let mut item = self.recommendation(&request, &message.recommendation_id).await?;
         caller(&request)?.may_change(item.owner_id, "recommendation", item.id)?;
-        let reason = if message.reason.is_empty() { "declined by the client" } else { message.reason.as_str() };
-        let reason: String = reason.chars().take(500).collect();
+        let words: String = message.reason.chars().take(500).collect();
+        let reason = match words.as_str() {
+            "" => DECLINED.to_owned(),
+            words => self.advisor.ctx.keys.seal_text(item.owner_id, REASON, words).map_err(Error::from)?,
+        };
         self.advisor.decline(&mut item, &reason).await?;
         Ok(Response::new(self.message(&item).await?))
     }

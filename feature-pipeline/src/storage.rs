@@ -73,14 +73,23 @@ pub fn read(dir: &Path) -> Result<(DataFrame, StoredManifest), Error> {
     Ok((ParquetReader::new(Cursor::new(bytes)).finish()?, stored))
 }
 
-/// Puts `bytes` at `path` whole or not at all.
+/// Puts `bytes` at `path` whole or not at all; what could not be written whole is taken away again.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let mut file = File::create(&partial).map_err(io(&partial))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(&partial))?;
-    fs::rename(&partial, path).map_err(io(path))
+    let written = File::create(&partial)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(io(&partial))
+        .and_then(|()| fs::rename(&partial, path).map_err(io(path)));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&partial);
+        return written;
+    }
+    // The name is as much a part of the file as its bytes.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error {

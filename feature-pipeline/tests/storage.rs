@@ -31,6 +31,29 @@ fn the_same_history_is_stored_as_the_same_bytes() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_history_that_was_there_and_nothing_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = FeatureView::select(&["log_return_1d"], None).unwrap();
+    let before = storage::write(dir.path(), &old, &old.build_history(&history_frame()).unwrap()).unwrap();
+    let view = FeatureView::all(Some(MARKET));
+    let history = view.build_history(&history_frame()).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = storage::write(elsewhere.path(), &view, &history).unwrap().file;
+    for name in [file.as_str(), storage::MANIFEST_FILE] {
+        // Whoever writes there finds the disk full.
+        let partial = dir.path().join(format!("{name}.partial"));
+        std::os::unix::fs::symlink("/dev/full", &partial).unwrap();
+        let error = storage::write(dir.path(), &view, &history).unwrap_err();
+        let full = matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+        assert!(full, "{error}");
+        assert!(!partial.exists() && std::fs::symlink_metadata(&partial).is_err(), "{name}: what was begun is gone");
+        assert_eq!(storage::read(dir.path()).unwrap().1, before, "the old history stands");
+    }
+    storage::write(dir.path(), &view, &history).unwrap();
+}
+
 #[test]
 fn a_changed_data_file_is_found() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,10 @@
 use reqwest::Method;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// Everybody's password in the demo.
 pub const PASSWORD: &str = "moneta-demo";
@@ -13,6 +16,8 @@ pub struct Api {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    /// Everything that was answered, head and body, when it is kept.
+    transcript: Option<Arc<Mutex<Vec<String>>>>,
 }
 
 /// What was answered.
@@ -57,7 +62,17 @@ impl Api {
     /// A client that is not signed in.
     pub fn new(base: impl Into<String>) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
-        Self { http, base: base.into(), token: None }
+        Self { http, base: base.into(), token: None, transcript: None }
+    }
+
+    /// The same client, which from now on keeps everything that it is answered, whatever it asks.
+    pub fn keeping_all(&self) -> Self {
+        Self { transcript: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// What was answered, head and body, since it is kept.
+    pub fn transcript(&self) -> Vec<String> {
+        self.transcript.as_ref().map(|kept| kept.lock().unwrap().clone()).unwrap_or_default()
     }
 
     /// The address that paths are appended to.
@@ -93,7 +108,11 @@ impl Api {
         let label = format!("{method} {path}");
         let response = request.send().await.unwrap_or_else(|error| panic!("{label}: {error:?}"));
         let status = response.status().as_u16();
+        let head = format!("{label}: {status} {:?}", response.headers());
         let content = response.text().await.unwrap_or_default();
+        if let Some(kept) = &self.transcript {
+            kept.lock().unwrap().push(format!("{head}\n{content}"));
+        }
         let body = match content.as_str() {
             "" => Value::Null,
             text => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),

@@ -7,13 +7,15 @@
 mod api;
 mod fixture;
 mod history;
+mod mails;
 mod program;
 mod stage;
 mod wait;
 
 pub use api::{Answer, Api, PASSWORD, decimal, items, text};
 pub use fixture::{Fixture, copy_folder, seeded};
-pub use history::History;
+pub use history::{History, ids_in};
+pub use mails::{Mail, Mails};
 pub use program::{Output, Program, free_port, moneta, outcome, repository, run};
 pub use stage::{Shape, Stagehand};
 pub use wait::eventually;

@@ -139,6 +139,13 @@ impl Program {
         .await
     }
 
+    /// The most memory that it has ever held, bytes; 0 where the system does not say.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or_default() << 10
+    }
+
     /// Its exit status, once it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()

@@ -1,16 +1,18 @@
 //! The stage on which scenarios play: the whole platform in one process, or a process a service, with the replay moved by
 //! hand. Scenarios do not know which.
-use crate::{Api, Fixture, Program, eventually, free_port, moneta};
+use crate::{Api, Fixture, Mails, Program, eventually, free_port, moneta};
 use moneta_contracts::{
+    events::Event,
     market_data::{ReplayAdvanceRequest, market_data_client::MarketDataClient},
     portfolio::{CheckLedgerRequest, CheckLedgerResponse, portfolio_client::PortfolioClient},
 };
 use moneta_kit::{
-    bus::{Backlog, EmbeddedBus, EmbeddedOptions, EventBus as _},
+    bus::{Backlog, EmbeddedBus, EmbeddedOptions, Envelope, EventBus as _},
     client::Call,
     entropy::{self, SystemClock},
-    identity::Tokens,
+    identity::{Role, Tokens},
 };
+use moneta_types::{Timestamp, UserId};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -38,29 +40,53 @@ pub struct Stagehand {
     pub shape: Shape,
     fixture: Fixture,
     until: String,
+    settings: Vec<(String, String)>,
     ports: BTreeMap<&'static str, u16>,
     programs: Mutex<BTreeMap<String, Program>>,
     api: Api,
     users: Mutex<BTreeMap<String, Api>>,
     tokens: Tokens,
     bus: EmbeddedBus,
+    mails: Option<Mails>,
 }
 
 impl Stagehand {
     /// Starts the platform on a seeded data directory; the replay may go on to `until`.
     pub async fn start(shape: Shape, fixture: Fixture, until: &str) -> Self {
+        Self::play(shape, fixture, until, None, &[]).await
+    }
+
+    /// The same with settings of the processes' environment ("MONETA__GATEWAY__USER_RATE__BURST").
+    pub async fn start_with(shape: Shape, fixture: Fixture, until: &str, settings: &[(&str, &str)]) -> Self {
+        Self::play(shape, fixture, until, None, settings).await
+    }
+
+    /// As [`Stagehand::start`], with a mail server that takes what the platform sends.
+    pub async fn with_mails(shape: Shape, fixture: Fixture, until: &str) -> Self {
+        Self::play(shape, fixture, until, Some(Mails::start().await), &[]).await
+    }
+
+    async fn play(
+        shape: Shape,
+        fixture: Fixture,
+        until: &str,
+        mails: Option<Mails>,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let tokens = Tokens::load(&fixture.data(), Arc::new(SystemClock)).unwrap();
         let bus = EmbeddedBus::open(&fixture.data().join("bus"), EmbeddedOptions::default()).await.unwrap();
         let mut stage = Self {
             shape,
             fixture,
             until: until.to_owned(),
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             ports: SERVICES.iter().map(|name| (*name, free_port())).collect(),
             programs: Mutex::default(),
             api: Api::new(""),
             users: Mutex::default(),
             tokens,
             bus,
+            mails,
         };
         for name in stage.names() {
             stage.spawn(name, true);
@@ -85,6 +111,7 @@ impl Stagehand {
     fn spawn(&self, name: &str, knows_others: bool) {
         let mut command = moneta(&self.fixture.data(), &["run", "--services", name]);
         command.env("MONETA__MARKET_DATA__REPLAY__UNTIL", &self.until);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         for (service, port) in &self.ports {
             let section = service.replace('-', "_").to_uppercase();
             match self.shape {
@@ -97,6 +124,15 @@ impl Stagehand {
                     command.env(format!("MONETA__SERVICES__{section}__ADDRESS"), format!("127.0.0.1:{port}"))
                 }
             };
+        }
+        if let Some(mails) = &self.mails {
+            for (key, value) in [
+                ("HOST", mails.address.ip().to_string()),
+                ("PORT", mails.address.port().to_string()),
+                ("TLS", "none".to_owned()),
+            ] {
+                command.env(format!("MONETA__NOTIFICATION__SMTP__{key}"), value);
+            }
         }
         let program = Program::start(command, name, &self.fixture.logs());
         self.programs.lock().unwrap().insert(name.to_owned(), program);
@@ -136,6 +172,14 @@ impl Stagehand {
         .await
     }
 
+    /// What was sent by e-mail.
+    ///
+    /// # Panics
+    /// When the stage has no mail server.
+    pub fn mails(&self) -> &Mails {
+        self.mails.as_ref().unwrap()
+    }
+
     /// The data directory.
     pub fn data(&self) -> std::path::PathBuf {
         self.fixture.data()
@@ -162,7 +206,18 @@ impl Stagehand {
         api
     }
 
-    fn channel(&self, service: &str) -> Channel {
+    /// An access token of a person, as a sign-in gives it.
+    pub fn token(&self, user: UserId, roles: &[Role]) -> String {
+        self.tokens.issue_access(user, roles, Duration::from_secs(3_600)).unwrap().0
+    }
+
+    /// The most memory that the processes have ever held, bytes; 0 where the system does not say.
+    pub fn memory(&self) -> u64 {
+        self.programs.lock().unwrap().values().map(Program::most_memory).sum()
+    }
+
+    /// The way to a service's gRPC face.
+    pub fn channel(&self, service: &str) -> Channel {
         Endpoint::from_shared(format!("http://127.0.0.1:{}", self.ports[service])).unwrap().connect_lazy()
     }
 
@@ -192,11 +247,18 @@ impl Stagehand {
 
     /// Plays to the end of the next session (or of the one that is open), and lets everything come to rest.
     pub async fn close_day(&self) -> String {
+        let date = self.end_day().await;
+        self.assert_nothing_is_dead().await;
+        date
+    }
+
+    /// The same where events may have been given up.
+    pub async fn end_day(&self) -> String {
         loop {
             let (date, phase) = self.advance().await;
             match phase.as_str() {
                 "session_closed" => {
-                    self.settle().await;
+                    self.rest().await;
                     return date;
                 }
                 "bars" => {}
@@ -210,8 +272,35 @@ impl Stagehand {
         self.bus.backlog().await.unwrap()
     }
 
-    /// Waits until every consumer has done everything and nothing new has come for a while.
+    /// Publishes an event as no service would.
+    pub async fn publish(&self, envelope: Envelope) {
+        self.bus.publish(&[envelope]).await.unwrap();
+    }
+
+    /// Every event of a type that was published, oldest first.
+    pub async fn events<E: Event>(&self) -> Vec<E> {
+        let found = self.bus.read_type_after(E::TYPE, 0, 1_000).await.unwrap();
+        found.iter().map(|published| published.envelope.decode().unwrap()).collect()
+    }
+
+    /// The time of the newest event, which is the platform's.
+    pub async fn now(&self) -> Timestamp {
+        self.bus.latest_time().await.unwrap().unwrap_or(Timestamp::EPOCH)
+    }
+
+    /// Waits until every consumer has done everything and nothing new has come for a while; nothing may have been given up.
     pub async fn settle(&self) {
+        self.rest().await;
+        self.assert_nothing_is_dead().await;
+    }
+
+    async fn assert_nothing_is_dead(&self) {
+        let dead = self.bus.dead_letters(None).await.unwrap();
+        assert!(dead.is_empty(), "no event may be left undone: {dead:?}");
+    }
+
+    /// Waits until every consumer has done, or given up, everything and nothing new has come for a while.
+    pub async fn rest(&self) {
         let (mut last, mut calm) = (u64::MAX, 0);
         eventually("the platform comes to rest", Duration::from_secs(120), async || {
             let backlog = self.backlog().await;
@@ -221,8 +310,6 @@ impl Stagehand {
             (calm >= 4).then_some(())
         })
         .await;
-        let dead = self.bus.dead_letters(None).await.unwrap();
-        assert!(dead.is_empty(), "no event may be left undone: {dead:?}");
     }
 
     /// Every invariant of the ledger.

@@ -256,7 +256,7 @@ impl Advisor {
             Self::drop_pending(&mut tx, id).await?;
         }
         if let Some((token, pending)) = &reply.pending {
-            Self::keep_pending(&mut tx, user, id, token, pending, now).await?;
+            self.keep_pending(&mut tx, user, id, token, pending, now).await?;
         }
         if let Some((token, state)) = &reply.ended {
             Self::end_pending(&mut tx, token, state).await?;

@@ -1,6 +1,9 @@
 //! Conversations as they are kept: texts encrypted with a key per user, so that erasing the user makes them unreadable.
 use super::{ConversationId, answers::Pending};
-use crate::{Advisor, Error, Result, store::Slice};
+use crate::{
+    Advisor, Error, Result,
+    store::{Slice, Store},
+};
 use moneta_contracts::advisor as pb;
 use moneta_kit::{
     args,
@@ -14,6 +17,8 @@ use moneta_types::{MessageId, Timestamp, UserId};
 const SCOPE: &str = "advisor";
 const TITLE: &[u8] = b"conversations.title";
 const BODY: &[u8] = b"messages.body";
+/// What an action that waits for the user's word is sealed as.
+const PENDING: &str = "pending_action";
 
 impl Advisor {
     /// The user's key, made at the first conversation; an erased user never gets another one.
@@ -44,10 +49,13 @@ impl Advisor {
         Ok(())
     }
 
-    /// Drops what waits for an erased user's word. What was said stays sealed, and its key is destroyed.
+    /// Drops what waits for an erased user's word, and what he wrote before his words were sealed. What was said stays sealed,
+    /// and its key is destroyed.
     pub(crate) async fn forget_user(tx: &mut Tx, user: UserId) -> Result<()> {
         tx.execute("DELETE FROM pending_actions WHERE user_id = $1", args![user]).await?;
-        Ok(())
+        let sql = "UPDATE recommendations SET status_reason = '' WHERE owner_id = $1 AND status = 'declined'";
+        tx.execute(sql, args![user]).await?;
+        Store::forget_pauses(tx, user).await
     }
 
     /// Keeps a new conversation.
@@ -225,7 +233,9 @@ impl Advisor {
                 args![id, user],
             )
             .await?;
-        row.map(|row| Ok((row.text("token")?, row.json("body")?))).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let body = self.ctx.keys.open_text(user, PENDING, &row.text("body")?)?;
+        Ok(Some((row.text("token")?, serde_json::from_str(&body)?)))
     }
 
     /// Forgets what waits for the user's word: only the very next turn may confirm it, lest an "ok" to something else
@@ -241,6 +251,7 @@ impl Advisor {
 
     /// Keeps an action until the next turn.
     pub(super) async fn keep_pending(
+        &self,
         tx: &mut Tx,
         user: UserId,
         id: ConversationId,
@@ -251,7 +262,7 @@ impl Advisor {
         tx.execute(
             "INSERT INTO pending_actions (token, conversation_id, user_id, body, state, created) \
              VALUES ($1, $2, $3, $4, 'waiting', $5) ON CONFLICT (token) DO NOTHING",
-            args![token, id, user, serde_json::to_string(action)?, now],
+            args![token, id, user, self.ctx.keys.seal_text(user, PENDING, &serde_json::to_string(action)?)?, now],
         )
         .await?;
         Ok(())

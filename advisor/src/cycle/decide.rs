@@ -47,7 +47,12 @@ pub fn decide(inputs: &Inputs, view: &MarketView) -> Result<Results, DecideError
         present[index] = float(holding.value.amount()) / value;
     }
     let problem = problem(inputs, view, present.clone());
-    let solution = optimise::optimise(&problem)?;
+    let mut solution = optimise::optimise(&problem)?;
+    let mut sells_excluded = false;
+    for (index, _) in view.symbols.iter().enumerate().filter(|(_, symbol)| inputs.excludes(symbol)) {
+        solution.weights[index] = solution.weights[index].min(problem.largest[index]);
+        sells_excluded |= problem.largest[index] < present[index];
+    }
 
     let weights: Vec<Decimal> = solution.weights.iter().map(|&weight| decimal(weight).round_dp(6)).collect();
     let cash = Decimal::ONE - weights.iter().sum::<Decimal>();
@@ -63,15 +68,22 @@ pub fn decide(inputs: &Inputs, view: &MarketView) -> Result<Results, DecideError
     let drift = drift(&present, &solution.weights, solution.cash);
     let before = optimise::volatility(&problem.covariance, &present);
     let within_bounds = before <= problem.limits.volatility_ceiling;
-    let trades = if drift < inputs.parameters.band && within_bounds {
+    let trades = if drift < inputs.parameters.band && within_bounds && !sells_excluded {
         Vec::new()
     } else {
-        trades(inputs, view, &weights, &present)?
+        trades(inputs, view, &weights, &present, &problem.largest)?
     };
     let after = after_trades(&present, &trades, view, value);
     let traded: f64 = trades.iter().map(|trade| float(trade.estimated_value.amount())).sum();
     let total_cost = Money::sum(snapshot.currency, trades.iter().map(|trade| trade.estimated_cost))?;
-    let gain = utility(&problem, &after) - utility(&problem, &present);
+    // What the client excludes goes whether it gains or not; the gain is that of everything else.
+    let mut before_choice = present.clone();
+    before_choice.indexed_iter_mut().for_each(|(index, weight)| {
+        if inputs.excludes(&view.symbols[index]) {
+            *weight = weight.min(problem.largest[index]);
+        }
+    });
+    let gain = utility(&problem, &after) - utility(&problem, &before_choice);
 
     Ok(Results {
         outcome: String::new(),
@@ -115,18 +127,47 @@ fn problem(inputs: &Inputs, view: &MarketView, present: Array1<f64>) -> Problem 
     let cost = view
         .symbols
         .iter()
-        // An instrument outside the mandate's universe, or one that the client excludes, is never traded: its cost is prohibitive.
+        // An instrument outside the mandate's universe is never traded: its cost is prohibitive.
         .map(|symbol| if inputs.may_trade(symbol) { (parameters.cost_bp / 10_000.0 * turns).min(1.0) } else { 1.0 })
         .collect();
     Problem {
         expected_return: expected_returns(view, &covariance, inputs),
         covariance,
+        largest: largest(inputs, view, &present, limits.max_turnover),
         present,
         cost,
         cash_return: parameters.cash_return,
         limits,
     }
 }
+
+/// The largest weight of each instrument. Of what the client excludes nothing is bought, and what he holds of it is sold, as
+/// far as the largest order and the turnover that is left allow; the next reviews sell the rest. What the mandate does not
+/// let be traded stays.
+fn largest(inputs: &Inputs, view: &MarketView, present: &Array1<f64>, max_turnover: f64) -> Array1<f64> {
+    let value = float(inputs.snapshot.value.amount());
+    let order = float(inputs.mandate.max_order_value.amount()) / value;
+    // Turnover is halved, so a sale alone may be twice the limit.
+    let mut left = 2.0 * max_turnover;
+    let bound = |(symbol, &present): (&Symbol, &f64)| {
+        if !inputs.excludes(symbol) {
+            return inputs.parameters.limits.max_weight.max(present);
+        }
+        if !inputs.may_trade(symbol) {
+            return present;
+        }
+        let sold = present.min(order).min(left);
+        if sold < LEAST_SALE {
+            return present;
+        }
+        left -= sold;
+        present - sold
+    };
+    view.symbols.iter().zip(present).map(bound).collect()
+}
+
+/// What is less of a portfolio is no sale.
+const LEAST_SALE: f64 = 1e-5;
 
 /// Equilibrium returns (reverse optimisation of the equal-weighted universe, Black and Litterman 1992), with the
 /// forecast's own mean blended in at its small weight.
@@ -148,15 +189,25 @@ fn trades(
     view: &MarketView,
     weights: &[Decimal],
     present: &Array1<f64>,
+    largest: &Array1<f64>,
 ) -> Result<Vec<PlannedTrade>, DecideError> {
     let mandate = &inputs.mandate;
     let aims: Vec<Aim> = view
         .symbols
         .iter()
-        .zip(&view.prices)
-        .zip(weights.iter().zip(present))
-        .filter(|((symbol, _), (weight, present))| (!weight.is_zero() || **present > 0.0) && inputs.may_trade(symbol))
-        .map(|((symbol, price), (weight, _))| Aim { symbol: symbol.clone(), price: *price, weight: *weight })
+        .enumerate()
+        .zip(view.prices.iter().zip(weights))
+        .filter(|((index, symbol), (_, weight))| {
+            let wanted = !weight.is_zero() || present[*index] > 0.0;
+            let stays = inputs.excludes(symbol) && largest[*index] >= present[*index];
+            wanted && !stays && inputs.may_trade(symbol)
+        })
+        .map(|((_, symbol), (price, weight))| Aim {
+            symbol: symbol.clone(),
+            price: *price,
+            weight: *weight,
+            excluded: inputs.excludes(symbol),
+        })
         .collect();
     Ok(plan(&inputs.snapshot, &aims, &inputs.parameters, mandate.max_order_value)?)
 }
@@ -247,6 +298,53 @@ mod tests {
         inputs.mandate.universe = vec!["AAA".parse().unwrap()];
         let results = decide(&inputs, &view()).unwrap();
         assert!(results.trades.iter().all(|trade| trade.symbol.as_str() == "AAA"), "{:?}", results.trades);
+    }
+
+    /// What an excluded holding of 20,000 in 100,000 comes to.
+    fn excluded(change: impl FnOnce(&mut Inputs)) -> (Vec<(Side, String)>, Results) {
+        let mut inputs = inputs("30000", &[("AAA", "300", "100"), ("BBB", "100", "200"), ("CCC", "400", "50")]);
+        inputs.profile.exclusions = vec!["BBB".parse().unwrap()];
+        change(&mut inputs);
+        let mut results = decide(&inputs, &view()).unwrap();
+        results.explanation = crate::cycle::explanation(&inputs, &results, crate::cycle::Trigger::Review);
+        let of_it = results.trades.iter().filter(|trade| trade.symbol.as_str() == "BBB");
+        (of_it.map(|trade| (trade.side, trade.quantity.to_string())).collect(), results)
+    }
+
+    #[test]
+    fn what_the_client_excludes_is_sold_and_the_explanation_names_it() {
+        let (trades, results) = excluded(|_| ());
+        assert_eq!(trades, [(Side::Sell, "100".to_owned())]);
+        assert!(results.explanation.contains("You want nothing of BBB, so all of it is to be sold"), "{results:?}");
+        assert!(results.target.iter().all(|target| target.symbol.as_str() != "BBB"));
+        assert!(!results.turnover_relaxed);
+    }
+
+    #[test]
+    fn an_excluded_holding_is_sold_however_little_the_rest_would_move() {
+        let settled = |inputs: &mut Inputs| {
+            inputs.parameters.band = 0.9;
+            inputs.snapshot.holdings[1].quantity = "0.1".parse().unwrap();
+            inputs.snapshot.holdings[1].value = Money::parse("20", inputs.snapshot.currency).unwrap();
+            inputs.snapshot.value = Money::parse("80020", inputs.snapshot.currency).unwrap();
+        };
+        let (trades, _) = excluded(settled);
+        assert_eq!(trades, [(Side::Sell, "0.1".to_owned())], "also when it is less than the smallest trade");
+    }
+
+    #[test]
+    fn what_limits_leave_of_an_excluded_holding_is_told_with_the_reason() {
+        let (trades, results) = excluded(|inputs| {
+            inputs.mandate.max_order_value = Money::parse("5000", inputs.snapshot.currency).unwrap();
+        });
+        assert_eq!(trades, [(Side::Sell, "25".to_owned())]);
+        assert!(results.explanation.contains("the rest at the next reviews"), "{}", results.explanation);
+        let (trades, results) = excluded(|inputs| inputs.mandate.universe = vec!["AAA".parse().unwrap()]);
+        assert!(trades.is_empty(), "{trades:?}");
+        assert!(results.explanation.contains("your mandate does not let it be traded"), "{}", results.explanation);
+        let (trades, results) = excluded(|inputs| inputs.mandate.turnover_left = Decimal::ZERO);
+        assert!(trades.is_empty(), "{trades:?}");
+        assert!(results.explanation.contains("the turnover of your mandate is used up"), "{}", results.explanation);
     }
 
     #[test]

@@ -115,6 +115,7 @@ pub fn explanation(inputs: &Inputs, results: &Results, trigger: Trigger) -> Stri
         ));
     }
     paragraphs.extend(in_cash(inputs, results));
+    paragraphs.extend(exclusions(inputs, results));
     let warnings: Vec<String> = results
         .verdicts
         .iter()
@@ -206,6 +207,34 @@ fn trades(results: &Results) -> String {
         (false, true) => format!("We propose to sell {sells}, and to keep the proceeds in cash."),
         _ => format!("We propose to buy {buys}."),
     }
+}
+
+/// What becomes of the holdings that the client wants nothing of; one paragraph, or none when he holds none.
+fn exclusions(inputs: &Inputs, results: &Results) -> Option<String> {
+    let told = inputs.snapshot.holdings.iter().filter(|holding| inputs.excludes(&holding.symbol)).map(|holding| {
+        let symbol = &holding.symbol;
+        let sale = results.trades.iter().find(|trade| trade.side == Side::Sell && trade.symbol == *symbol);
+        match sale {
+            Some(sale) if sale.quantity == holding.quantity => {
+                format!("You want nothing of {symbol}, so all of it is to be sold.")
+            }
+            Some(_) => format!(
+                "You want nothing of {symbol}: part of it is to be sold now and the rest at the next reviews, because one \
+                 order may be no larger than {} and the turnover of your mandate is bounded.",
+                inputs.mandate.max_order_value,
+            ),
+            None if !inputs.may_trade(symbol) => format!(
+                "You want nothing of {symbol}, and you hold it. It is left alone, because your mandate does not let it be \
+                 traded; change the mandate, or sell it yourself."
+            ),
+            None => format!(
+                "You want nothing of {symbol}, and you hold it. It is left alone for now, because the turnover of your \
+                 mandate is used up; the next reviews sell it."
+            ),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { None } else { Some(told.join(" ")) }
 }
 
 /// The lower of the questionnaire's and the mandate's ceiling.

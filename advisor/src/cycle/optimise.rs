@@ -24,6 +24,8 @@ pub struct Problem {
     pub present: Array1<f64>,
     /// Cost of trading one unit of value, one way, as a fraction.
     pub cost: Array1<f64>,
+    /// Largest weight, beside the cap of the limits.
+    pub largest: Array1<f64>,
     /// Return a year on cash.
     pub cash_return: f64,
     /// Bounds that the answer keeps.
@@ -101,11 +103,15 @@ pub fn volatility(covariance: &Array2<f64>, weights: &Array1<f64>) -> f64 {
 fn check(problem: &Problem) -> Result<(), OptimiseError> {
     let count = problem.expected_return.len();
     let bad = |what, allowed| Err(OptimiseError::Input { what, allowed });
-    if problem.covariance.dim() != (count, count) || problem.present.len() != count || problem.cost.len() != count {
+    let vectors = [&problem.present, &problem.cost, &problem.largest];
+    if problem.covariance.dim() != (count, count) || vectors.iter().any(|vector| vector.len() != count) {
         return bad("dimensions", "one entry an instrument in every vector and a square covariance");
     }
     if !problem.covariance.iter().chain(&problem.expected_return).chain(&problem.present).all(|x| x.is_finite()) {
         return bad("numbers", "finite numbers");
+    }
+    if problem.largest.iter().any(|largest| !(0.0..=f64::MAX).contains(largest)) {
+        return bad("largest", "weights of zero or more");
     }
     if problem.cost.iter().any(|cost| !(0.0..=1.0).contains(cost)) {
         return bad("cost", "fractions from 0 to 1");
@@ -146,7 +152,8 @@ fn solve(problem: &Problem, max_turnover: Option<f64>) -> Result<Solution, Optim
     let equalities = rows.len();
     for index in 0..count {
         rows.push([(index, -1.0)], 0.0);
-        rows.push([(index, 1.0)], limits.max_weight);
+        // The slack is below what becomes zero, and leaves the solver an inside where the largest weight is none.
+        rows.push([(index, 1.0)], limits.max_weight.min(problem.largest[index] + DUST / 2.0));
         rows.push([(index, 1.0), (moved + index, -1.0)], problem.present[index]);
         rows.push([(index, -1.0), (moved + index, -1.0)], -problem.present[index]);
     }
@@ -247,6 +254,7 @@ mod tests {
             covariance: array![[0.04, 0.01, 0.0], [0.01, 0.09, 0.02], [0.0, 0.02, 0.0225]],
             present: array![0.0, 0.0, 0.0],
             cost: array![0.001, 0.001, 0.001],
+            largest: array![1.0, 1.0, 1.0],
             cash_return: 0.01,
             limits: limits(),
         }
@@ -266,6 +274,7 @@ mod tests {
         let mut free = problem();
         free.cost.fill(0.0);
         free.cash_return = 0.0;
+        free.largest.fill(9.0);
         free.limits =
             Limits { risk_aversion: 20.0, volatility_ceiling: 9.0, max_weight: 9.0, min_cash: 0.0, max_turnover: 9.0 };
         let solution = optimise(&free).unwrap();
@@ -295,6 +304,18 @@ mod tests {
         let moved: f64 = (&solution.weights - &calm.present).mapv(f64::abs).sum();
         assert!(!solution.turnover_relaxed);
         assert!(moved / 2.0 <= 0.05 + 1e-6, "{moved}");
+    }
+
+    #[test]
+    fn an_instrument_is_brought_down_to_its_largest_weight() {
+        for largest in [0.0, 0.05] {
+            let mut bounded = problem();
+            bounded.present = array![0.2, 0.1, 0.2];
+            bounded.largest[0] = largest;
+            let solution = optimise(&bounded).unwrap();
+            assert!(!solution.turnover_relaxed);
+            assert!(solution.weights[0] <= largest + DUST, "{}", solution.weights[0]);
+        }
     }
 
     #[test]
@@ -330,6 +351,7 @@ mod tests {
                 covariance: covariance.clone(),
                 present: Array1::from(vec![0.3, 0.3, 0.2, 0.1]),
                 cost: Array1::from(vec![0.001; 4]),
+                largest: Array1::ones(4),
                 cash_return: 0.0,
                 limits: Limits { volatility_ceiling: ceiling, ..limits() },
             };

@@ -121,7 +121,7 @@ pub struct Profile {
     pub volatility_ceiling: Decimal,
     /// Whether wording and gates for vulnerable clients apply.
     pub vulnerable: bool,
-    /// Instruments that he wants nothing of: they are not bought. Left out of the text when there are none, so that older
+    /// Instruments that he wants nothing of: they are not bought, and what he holds of them is sold. Left out of the text when there are none, so that older
     /// records keep their digests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclusions: Vec<Symbol>,
@@ -225,10 +225,15 @@ pub struct Verdict {
 }
 
 impl Inputs {
-    /// Whether the decision may trade an instrument: the mandate's universe has it, and the client does not exclude it.
+    /// Whether the decision may trade an instrument: the mandate's universe has it.
     pub fn may_trade(&self, symbol: &Symbol) -> bool {
         let universe = &self.mandate.universe;
-        (universe.is_empty() || universe.contains(symbol)) && !self.profile.exclusions.contains(symbol)
+        universe.is_empty() || universe.contains(symbol)
+    }
+
+    /// Whether the client wants nothing of an instrument.
+    pub fn excludes(&self, symbol: &Symbol) -> bool {
+        self.profile.exclusions.contains(symbol)
     }
 }
 

@@ -351,7 +351,7 @@ pub(crate) fn closed(item: &Recommendation) -> RecommendationClosed {
         portfolio_id: item.portfolio_id,
         owner_id: item.owner_id,
         status: item.status.as_str().to_owned(),
-        reason: item.status_reason.clone(),
+        reason: item.told_reason().to_owned(),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Aim {
     pub price: Price,
     /// Weight wanted, decimal fraction.
     pub weight: Decimal,
+    /// The client wants nothing of it: it is sold however little it is, and never bought.
+    pub excluded: bool,
 }
 
 /// The trades from a snapshot to the aims: sales first, then purchases, each by symbol. Trades below the smallest size
@@ -59,7 +61,8 @@ pub fn plan(
         let present = holding.map_or(Decimal::ZERO, |holding| holding.value.amount());
         let wanted = value * aim.weight;
         let change = (wanted - present).clamp(-max_order.amount(), max_order.amount());
-        if change.abs() < smallest || change.is_zero() {
+        let skipped = if aim.excluded { change > Decimal::ZERO } else { change.abs() < smallest };
+        if skipped || change.is_zero() {
             continue;
         }
         let leaves = aim.weight.is_zero() && present <= max_order.amount();
@@ -82,7 +85,7 @@ pub fn plan(
             reference_price: aim.price,
             estimated_value,
             estimated_cost: estimated_value.times(cost_rate)?,
-            reason: reason(present, value, aim.weight),
+            reason: reason(present, value, aim),
         };
         if trade.side == Side::Sell { sales.push(trade) } else { purchases.push(trade) }
     }
@@ -132,9 +135,10 @@ fn shares(value: Decimal, price: Price) -> moneta_types::Result<Quantity> {
     Quantity::exact(units)
 }
 
-fn reason(present: Decimal, value: Decimal, target: Decimal) -> String {
+fn reason(present: Decimal, value: Decimal, aim: &Aim) -> String {
     let weight = if value.is_zero() { Decimal::ZERO } else { present / value };
-    format!("weight {} to {}", percent(weight), percent(target))
+    let why = if aim.excluded { "you want nothing of it: " } else { "" };
+    format!("{why}weight {} to {}", percent(weight), percent(aim.weight))
 }
 
 /// A decimal fraction as people write it: "12.3 %".
@@ -154,7 +158,8 @@ mod tests {
     use moneta_types::Currency;
 
     fn aim(symbol: &str, price: &str, weight: &str) -> Aim {
-        Aim { symbol: symbol.parse().unwrap(), price: price.parse().unwrap(), weight: weight.parse().unwrap() }
+        let (symbol, price) = (symbol.parse().unwrap(), price.parse().unwrap());
+        Aim { symbol, price, weight: weight.parse().unwrap(), excluded: false }
     }
 
     fn large() -> Money {

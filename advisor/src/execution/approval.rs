@@ -11,12 +11,24 @@ use moneta_contracts::{
     portfolio::{GetPortfolioRequest, PortfolioView},
     user::GetQuestionnaireRequest,
 };
-use moneta_kit::{client::Call, problem::parse};
-use moneta_types::{Cause, Quantity, Symbol};
+use moneta_kit::{
+    client::Call,
+    problem::parse,
+    quarantine::{self, CLIENT, Unit},
+};
+use moneta_types::{Cause, Quantity, Symbol, UserId};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
+/// What is said while the adviser has not taken in what has happened to a client's portfolio.
+const SET_ASIDE: &str = "what has happened to the portfolio is not taken into account yet";
+
 impl Advisor {
+    /// Whether events of the client were missed: nothing is carried out for him until they are made up for.
+    async fn is_set_aside(&self, client: UserId) -> Result<bool> {
+        Ok(quarantine::is_held(self.store.db(), &Unit::new(CLIENT, client)).await?)
+    }
+
     /// Why a proposal no longer is what was computed, if so.
     pub(super) async fn stale_because(
         &self,
@@ -29,6 +41,9 @@ impl Advisor {
         }
         if self.store.is_erased(item.owner_id).await? {
             return Ok(Some("the client's data were erased".to_owned()));
+        }
+        if self.is_set_aside(item.owner_id).await? {
+            return Ok(Some(SET_ASIDE.to_owned()));
         }
         let snapshot = &record.inputs.snapshot;
         let mandate = self.mandate_of(item.portfolio_id, item.owner_id, snapshot.currency).await?;
@@ -79,6 +94,9 @@ impl Advisor {
         };
         if item.portfolio_id.to_string() != request.portfolio_id {
             return refuse("the recommendation is for another portfolio".to_owned());
+        }
+        if self.is_set_aside(item.owner_id).await? {
+            return refuse(SET_ASIDE.to_owned());
         }
         if item.status != Status::Executing {
             return refuse(format!("the recommendation is {}", item.status.as_str()));

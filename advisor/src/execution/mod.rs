@@ -12,7 +12,7 @@ use crate::{
     cycle::{DecisionRecord, PlannedTrade, closed},
     mandate::Autonomy,
     recommendation::{Recommendation, Status},
-    store::{Slice, Store},
+    store::Store,
 };
 use moneta_contracts::events::{PortfolioValued, Side};
 use moneta_kit::{problem::Problem, store::Tx};
@@ -39,7 +39,7 @@ impl Advisor {
             _ => {
                 return Err(Problem::precondition(
                     "recommendation_closed",
-                    format!("the recommendation is {}: {}", item.status.as_str(), item.status_reason),
+                    format!("the recommendation is {}: {}", item.status.as_str(), item.told_reason()),
                 )
                 .into());
             }
@@ -83,10 +83,7 @@ impl Advisor {
     /// Goes on with every executing recommendation of a portfolio, and closes those that came to their end. Whether any
     /// is still under way.
     pub(crate) async fn continue_execution(&self, event: &PortfolioValued, cause: Cause) -> Result<bool> {
-        let executing = self
-            .store
-            .recommendations(Some(event.portfolio_id), None, Some(Status::Executing), Slice::newest(50))
-            .await?;
+        let executing = self.store.recommendations_in(event.portfolio_id, Status::Executing).await?;
         let mut under_way = false;
         for mut item in executing {
             let record = self.record_of(&item).await?;

@@ -3,11 +3,14 @@
 mod step_up;
 
 use crate::{Advisor, Error, Result, recommendation::Status, store::Store};
-use moneta_contracts::{advisor as pb, events::MandateChanged};
+use moneta_contracts::{advisor as pb, convert, events::MandateChanged};
 use moneta_kit::problem::{Problem, one_of, parse};
 use moneta_types::{Cause, Currency, Money, PortfolioId, Symbol, Timestamp, UserId};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+/// What the reason of a pause is sealed as, with the owner's key: it may be in his own words.
+const PAUSE_REASON: &str = "mandate.pause_reason";
 
 /// How far the agent may go by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,15 +114,15 @@ impl Mandate {
             }
             Ok(value)
         };
-        let mut universe = message
-            .universe
+        let mut universe = convert::list("mandate.universe", &message.universe)
+            .map_err(Problem::from)?
             .iter()
             .map(|symbol| parse::<Symbol>("mandate.universe", symbol))
             .collect::<Result<Vec<_>, _>>()?;
         universe.sort();
         universe.dedup();
-        let max_order_value = moneta_contracts::convert::money("mandate.max_order_value", message.max_order_value)
-            .map_err(Problem::from)?;
+        let max_order_value =
+            convert::amount("mandate.max_order_value", message.max_order_value).map_err(Problem::from)?;
         if max_order_value.currency() != currency || !max_order_value.is_positive() {
             return Err(Problem::invalid(
                 "mandate.max_order_value",
@@ -165,7 +168,10 @@ impl Mandate {
 impl Advisor {
     /// The mandate in force, or the defaults.
     pub(crate) async fn mandate_of(&self, id: PortfolioId, owner: UserId, currency: Currency) -> Result<Mandate> {
-        let set = self.store.mandate(id).await?;
+        let mut set = self.store.mandate(id).await?;
+        if let Some(mandate) = &mut set {
+            mandate.pause_reason = self.ctx.keys.open_text(mandate.owner_id, PAUSE_REASON, &mandate.pause_reason)?;
+        }
         Ok(set.unwrap_or_else(|| Mandate::default_for(id, owner, currency)))
     }
 
@@ -180,8 +186,9 @@ impl Advisor {
             paused: mandate.paused,
         };
         let why = "the mandate changed after it was computed";
+        let pause_reason = self.ctx.keys.seal_text(mandate.owner_id, PAUSE_REASON, &mandate.pause_reason)?;
         let mut tx = self.store.begin().await?;
-        Store::keep_mandate(&mut tx, mandate).await?;
+        Store::keep_mandate(&mut tx, &Mandate { pause_reason, ..mandate.clone() }).await?;
         self.close_open(&mut tx, mandate.portfolio_id, Status::Lapsed, why, cause, |_| true).await?;
         tx.publish(&event, cause.part("mandate"), &self.ctx.clock).await?;
         tx.commit().await?;

@@ -1,8 +1,14 @@
 //! Recommendations: what was proposed to whom, bound to the exact proposal, and what became of it.
 use crate::cycle::{DecisionRecord, PlannedTrade, Verdict};
 use moneta_contracts::{advisor as pb, common};
+use moneta_kit::keys::KeyRing;
 use moneta_types::{DecisionId, OrderId, PortfolioId, Quantity, RecommendationId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+
+/// What the words of a client who declines are sealed as, with his key.
+pub const REASON: &str = "recommendation.reason";
+/// What is told of it, whatever his words.
+pub const DECLINED: &str = "declined by the client";
 
 /// Where a recommendation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +87,7 @@ pub struct Recommendation {
     pub decision_id: DecisionId,
     /// Where it stands.
     pub status: Status,
-    /// Why.
+    /// Why; sealed with the owner's key where it is in his own words.
     pub status_reason: String,
     /// The autonomy it was issued under.
     pub autonomy: String,
@@ -126,6 +132,12 @@ impl PlannedOrder {
 }
 
 impl Recommendation {
+    /// Why it stands where it does, as events and errors tell it: not in the client's own words, which events would keep for
+    /// ever.
+    pub fn told_reason(&self) -> &str {
+        if KeyRing::is_sealed(&self.status_reason) { DECLINED } else { &self.status_reason }
+    }
+
     /// The contract's message, with trades and figures from the decision record.
     pub fn message(&self, record: &DecisionRecord) -> pb::Recommendation {
         let results = &record.results;

@@ -301,6 +301,14 @@ impl Store {
         self.with_orders(rows).await
     }
 
+    /// Every recommendation of a portfolio in a status, newest first.
+    pub async fn recommendations_in(&self, portfolio: PortfolioId, status: Status) -> Result<Vec<Recommendation>> {
+        let sql = "SELECT * FROM recommendations WHERE portfolio_id = $1 AND status = $2 \
+                   ORDER BY issued DESC, recommendation_id";
+        let rows = self.db.fetch_all(sql, args![portfolio, status.as_str()]).await?;
+        self.with_orders(rows).await
+    }
+
     async fn with_orders(&self, rows: Vec<Row>) -> Result<Vec<Recommendation>> {
         let mut items = rows.iter().map(recommendation).collect::<Result<Vec<_>>>()?;
         if items.is_empty() {
@@ -328,6 +336,23 @@ impl Store {
             )
             .await?;
         Ok(row.map(|row| row.json("body")).transpose()?)
+    }
+
+    /// Removes why an erased user paused the agent, from every version of his mandates.
+    pub async fn forget_pauses(tx: &mut Tx, owner: UserId) -> Result<()> {
+        for row in tx.fetch_all("SELECT body FROM mandates WHERE owner_id = $1", args![owner]).await? {
+            let mandate: Mandate = row.json("body")?;
+            if mandate.pause_reason.is_empty() {
+                continue;
+            }
+            let silent = Mandate { pause_reason: String::new(), ..mandate };
+            tx.execute(
+                "UPDATE mandates SET body = $1 WHERE portfolio_id = $2 AND version = $3",
+                args![serde_json::to_string(&silent)?, silent.portfolio_id, silent.version],
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     /// Puts a version of a mandate into force; a conflict when that version is there already.

@@ -1,7 +1,11 @@
 //! The agent under each autonomy, and what it does when it is cut off between two steps.
-use super::support::{Scene, client};
+use super::support::{Scene, client, portfolio};
 use moneta_contracts::advisor as pb;
 use moneta_contracts::events::{RecommendationClosed, UserErased};
+use moneta_kit::{
+    args,
+    quarantine::{self, CLIENT, Unit},
+};
 use moneta_types::Cause;
 use std::collections::BTreeSet;
 
@@ -133,6 +137,39 @@ async fn a_late_valuation_leads_to_nothing_that_todays_does_not() {
     scene.valuation().await;
     scene.change(|world| world.today = today);
     assert_eq!(scene.recommendations().await.len(), 1, "only the one that was asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_review_fails_is_set_aside_and_comes_back() {
+    let scene = Scene::start().await;
+    scene.set_autonomy("approve").await;
+    let advice = scene.advice().await.unwrap();
+    let db = scene.stage.db("advisor");
+    let reviewed = async |on: &str| {
+        let mut tx = db.begin().await.unwrap();
+        let sql = "UPDATE agent_state SET reviewed_on = $1 WHERE portfolio_id = $2";
+        tx.execute(sql, args![on, portfolio()]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    reviewed("no day").await;
+    scene.next_day().await;
+    scene.valuation().await;
+    let unit = Unit::new(CLIENT, client());
+    let held = quarantine::list(db).await.unwrap();
+    assert_eq!((held.len(), &held[0].unit, held[0].missed), (1, &unit, 1), "{held:?}");
+    assert!(scene.stage.bus().dead_letters(None).await.unwrap().is_empty());
+    // Nothing is carried out for him meanwhile, and what comes waits for its turn.
+    let refused = scene.approve(&advice.recommendation_id, &advice.proposal_digest).await;
+    assert!(refused.is_err() || refused.unwrap().status == "lapsed");
+    assert!(scene.orders().is_empty());
+    scene.next_day().await;
+    scene.valuation().await;
+    assert_eq!(quarantine::list(db).await.unwrap()[0].missed, 2);
+
+    reviewed("2020-01-02").await;
+    scene.stage.ask("advisor", &unit, &quarantine::Request::Retry).await;
+    scene.stage.ask("advisor", &unit, &quarantine::Request::Release).await;
+    assert!(quarantine::list(db).await.unwrap().is_empty(), "{:?}", quarantine::list(db).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

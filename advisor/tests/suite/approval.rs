@@ -1,6 +1,9 @@
 //! Approval binds to the exact proposal; orders follow once, in order, whatever fails between.
 use super::support::{Scene, client, code, portfolio};
-use moneta_contracts::{advisor as pb, common, events::PortfolioUpdated};
+use moneta_contracts::{
+    advisor as pb, common,
+    events::{PortfolioUpdated, RecommendationClosed},
+};
 use moneta_types::{Cause, Currency, Money};
 use tonic::Code;
 
@@ -51,6 +54,28 @@ async fn lapses(scene: &Scene, item: &pb::Recommendation, because: &str) {
     assert_eq!(kept.status, "lapsed");
     let refused = scene.approve(&item.recommendation_id, &item.proposal_digest).await.unwrap_err();
     assert_eq!(code(&refused), "recommendation_closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_client_who_declines_or_pauses_are_in_no_event_and_sealed_where_they_are_kept() {
+    const WORDS: &str = "Bella needs it for her wedding";
+    let scene = Scene::start().await;
+    scene.set_autonomy("approve").await;
+    let item = scene.advice().await.unwrap();
+    let request = pb::DeclineRequest { recommendation_id: item.recommendation_id.clone(), reason: WORDS.to_owned() };
+    let declined = scene.advisor().decline(scene.call().request(request)).await.unwrap().into_inner();
+    assert_eq!(declined.status_reason, WORDS, "he himself reads it");
+    scene
+        .set_mandate(|mandate| {
+            (mandate.paused, mandate.pause_reason) = (true, WORDS.to_owned());
+        })
+        .await;
+    assert_eq!(scene.mandate().await.pause_reason, WORDS);
+    scene.stage.quiet().await;
+    assert!(!format!("{:?}", scene.stage.envelopes().await).contains(WORDS));
+    let told = scene.stage.events::<RecommendationClosed>().await;
+    assert!(told.iter().any(|closed| closed.reason == "declined by the client"), "{told:?}");
+    assert_eq!(scene.stage.files_with(WORDS), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,6 +80,24 @@ async fn an_order_is_placed_after_a_yes_in_the_very_next_turn_and_only_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_beyond_the_bounds_is_answered_with_the_value_and_what_is_allowed() {
+    let scene = Scene::start().await;
+    let talk = Talk::begin(&scene).await;
+    for (text, value, allowed) in [
+        ("buy $92,233,720,368,547,758.07 of Apple", "92,233,720,368,547,758.07", "at most 100,000,000,000.00"),
+        ("buy 10000001 shares of Apple", "10000001 shares", "at most 10,000,000"),
+        ("sell 79228162514264337593543950335 shares of Apple", "79228162514264337593543950335", "at most 10,000,000"),
+        ("buy 10 shares of Apple at $10,000,001", "$10,000,001", "at most 10,000,000"),
+        ("what if I sell 1000% of my Apple", "1000%", "at most 100%"),
+    ] {
+        let reply = talk.say(text).await;
+        assert_eq!(reply.refusal, "not_permitted", "{text}: {reply:?}");
+        assert!(reply.text.contains(value) && reply.text.contains(allowed), "{text}: {}", reply.text);
+    }
+    assert!(scene.orders().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_yes_whose_answer_was_lost_places_one_order() {
     let scene = Scene::start().await;
     let talk = Talk::begin(&scene).await;

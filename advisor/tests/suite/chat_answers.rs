@@ -163,3 +163,26 @@ async fn questions_that_sound_like_their_neighbours_have_answers_of_their_own() 
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_works_behind_hundreds_that_are_finished_can_be_cancelled() {
+    let scene = Scene::start().await;
+    scene.change(|world| {
+        for nth in 0..250 {
+            let order = SubmitOrderRequest {
+                portfolio_id: portfolio().to_string(),
+                symbol: "KO".to_owned(),
+                side: "buy".to_owned(),
+                quantity: Some(moneta_contracts::common::Quantity { nanos: 5_000_000_000 }),
+                idempotency_key: nth.to_string(),
+                ..SubmitOrderRequest::default()
+            };
+            world.submit(order).unwrap();
+        }
+        // The oldest is the one that still works.
+        world.orders.iter_mut().skip(1).for_each(|order| order.status = "filled".to_owned());
+    });
+    let talk = Talk::begin(&scene).await;
+    let asked = talk.say("cancel my order").await;
+    assert!(asked.text.contains("Shall I cancel"), "{asked:?}");
+}

@@ -45,7 +45,7 @@ async fn what_lets_the_agent_do_more_needs_the_password_and_what_lets_it_do_less
     let more: [Change; 6] = [
         |mandate| mandate.max_turnover = "10".to_owned(),
         |mandate| mandate.max_weight = "1".to_owned(),
-        |mandate| mandate.max_order_value = usd(90_000),
+        |mandate| mandate.max_order_value = usd(200_000),
         |mandate| mandate.universe.clear(),
         |mandate| mandate.universe.push("MSFT".to_owned()),
         |mandate| mandate.paused = false,
@@ -99,11 +99,13 @@ async fn terms_that_make_no_sense_name_their_field() {
     let scene = Scene::start().await;
     let present = scene.mandate().await;
     type Change = fn(&mut pb::Mandate);
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 7] = [
         ("mandate.autonomy", |mandate| mandate.autonomy = "wild".to_owned()),
         ("mandate.max_turnover", |mandate| mandate.max_turnover = "-1".to_owned()),
         ("mandate.volatility_ceiling", |mandate| mandate.volatility_ceiling = "2".to_owned()),
         ("mandate.max_order_value", |mandate| mandate.max_order_value = usd(0)),
+        ("mandate.max_order_value", |mandate| mandate.max_order_value = usd(10_000_000_000_001)),
+        ("mandate.universe", |mandate| mandate.universe = vec!["AAPL".to_owned(); 1_001]),
         ("mandate.universe", |mandate| mandate.universe = vec!["not a symbol".to_owned()]),
     ];
     for (field, change) in cases {

@@ -1,7 +1,10 @@
 //! What compliance withholds: no path shows it, the answer says that there is none and why, and what may be traded is obeyed.
 use super::{
     chat::Talk,
-    support::{Scene, portfolio},
+    support::{
+        Scene, portfolio,
+        world::{holding, usd},
+    },
 };
 use moneta_contracts::advisor as pb;
 use moneta_kit::identity::Role;
@@ -70,4 +73,19 @@ async fn what_the_client_excludes_is_not_bought_and_the_record_says_so() {
     let decision = scene.advisor().get_decision(scene.call().request(request)).await.unwrap().into_inner();
     let record: serde_json::Value = serde_json::from_str(&decision.record).unwrap();
     assert_eq!(record["inputs"]["profile"]["exclusions"], serde_json::json!([excluded]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_client_holds_and_excludes_is_sold_at_the_next_advice() {
+    let scene = Scene::start().await;
+    scene.change(|world| {
+        let view = world.portfolios.get_mut(&portfolio().to_string()).unwrap();
+        view.holdings = vec![holding("AAPL", 10), holding("KO", 20)];
+        view.cash = usd(10_000);
+        world.preferences.values.insert("exclusions".to_owned(), "AAPL".to_owned());
+    });
+    let advice = scene.advice().await.unwrap();
+    let sold = advice.trades.iter().find(|trade| trade.symbol == "AAPL").unwrap();
+    assert_eq!((sold.side.as_str(), sold.quantity.unwrap().nanos), ("sell", 10 * moneta_types::NANOS_PER_UNIT));
+    assert!(advice.explanation.contains("You want nothing of AAPL, so all of it is to be sold."), "{advice:?}");
 }

@@ -90,8 +90,15 @@ impl Registry {
             }
         }
         let fresh = self.temporary("checkout")?;
-        self.lay_out(&row, &fresh).await?;
-        self.verify_folder(&fresh).await?;
+        let laid_out = match self.lay_out(&row, &fresh).await {
+            Ok(()) => self.verify_folder(&fresh).await,
+            failed => failed,
+        };
+        if let Err(error) = laid_out {
+            // Whoever asks again, asks every second: on a full disk each try would leave less.
+            let _ = fs::remove_dir_all(&fresh);
+            return Err(error);
+        }
         match fs::rename(&fresh, &folder) {
             Ok(()) => Ok(folder),
             // Another process was faster; what it laid out was verified by itself.

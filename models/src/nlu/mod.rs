@@ -24,7 +24,9 @@ pub use encoder::{
     BackendEncoder, DIMENSION, Embedding, Encoder, MAX_TOKENS, POSITIONS, SentenceTokenizer, ServedEmbedding,
     ServedEncoder, Tokens, pool, token_embeddings,
 };
-pub use entities::{Ambiguity, Catalogue, CatalogueEntry, Entities, Entity, EntityValue, Period, RiskLevel, extract};
+pub use entities::{
+    Ambiguity, Catalogue, CatalogueEntry, Entities, Entity, EntityValue, Period, RiskLevel, TOO_LONG, extract,
+};
 pub use evaluate::{Evaluation, Prediction, evaluate, evaluate_head, options_for, write_predictions};
 pub use head::{Alternative, Intent, IntentHead};
 pub use metrics::{Figures, confusions};

@@ -3,9 +3,9 @@ use crate::{
     Config, Error, Result,
     audit::{Verification, reconcile},
     case::Loader,
-    hold::{Hold, Holds},
+    hold::{self, Hold, Holds},
     rules::{RULES, allowed, judge, pack_digest},
-    store::{Filter, Store},
+    store::{Alert, Filter, Resolution, Store},
 };
 use moneta_contracts::{common, compliance as pb, events::AlertResolved};
 use moneta_kit::{
@@ -14,8 +14,7 @@ use moneta_kit::{
     problem::{Problem, one_of, parse},
     service::ServiceContext,
 };
-use moneta_types::{AlertId, Cause, Clock, Timestamp, UserId};
-use sha2::{Digest as _, Sha256};
+use moneta_types::{AlertId, Cause, Clock, InternalNote, UserId};
 use std::sync::Arc;
 
 /// Entries and alerts on a page unless asked otherwise, and at most.
@@ -28,21 +27,21 @@ pub struct App {
     loader: Loader,
     clock: Clock,
     bus: Arc<dyn EventBus>,
-    holds: Holds,
+    holds: Arc<Holds>,
     config: Config,
     rule_pack: String,
 }
 
 impl App {
     /// The service over what its process offers.
-    pub fn new(context: ServiceContext, config: Config, store: Store) -> Result<Self> {
+    pub fn new(context: ServiceContext, config: Config, store: Store, holds: Arc<Holds>) -> Result<Self> {
         let (clock, bus) = (context.clock.clone(), Arc::clone(&context.bus));
         Ok(Self {
             clock,
             bus,
             rule_pack: pack_digest(config.jurisdiction, &config.parameters)?,
-            loader: Loader::new(context.clone(), config.clone(), store.clone()),
-            holds: Holds::new(context, store.clone()),
+            loader: Loader::new(context, config.clone(), store.clone()),
+            holds,
             store,
             config,
         })
@@ -144,7 +143,7 @@ impl App {
             if request.status.is_empty() { "" } else { one_of("status", &request.status, &["open", "resolved"])? };
         let alerts = self.store.alerts(status, before, limit).await?;
         let next_cursor = next(alerts.last().map(|alert| alert.position), alerts.len(), limit);
-        Ok(pb::ListAlertsResponse { alerts: alerts.into_iter().map(|alert| alert.view).collect(), next_cursor })
+        Ok(pb::ListAlertsResponse { alerts: alerts.into_iter().map(Alert::staff_view).collect(), next_cursor })
     }
 
     /// Resolves an alert, with what was found. The first resolution stays: whoever comes later is told whose it is; whoever
@@ -157,37 +156,26 @@ impl App {
     ) -> Result<pb::Alert> {
         only_compliance(caller)?;
         let alert: AlertId = parse("alert_id", &request.alert_id)?;
-        let resolution = request.resolution.trim();
-        if !(1..=2000).contains(&resolution.chars().count()) {
-            return Err(Problem::invalid(
-                "resolution",
-                &request.resolution,
-                "1 to 2000 characters that say what was found",
-            )
-            .into());
-        }
+        let note = InternalNote::read("resolution", &request.resolution)?;
+        let resolution = Resolution { note, by: caller.subject.clone(), at: self.clock.now() };
         let mut tx = self.store.begin().await?;
-        let by = &caller.subject;
-        let (now_resolved, found) = self.store.resolve_alert(&mut tx, alert, resolution, by, self.clock.now()).await?;
-        let view = found.view;
+        let (now_resolved, found) = self.store.resolve_alert(&mut tx, alert, &resolution).await?;
         if now_resolved {
             let event = AlertResolved {
                 alert_id: alert,
-                rule_id: view.rule_id.clone(),
-                user_id: view.user_id.parse().ok(),
-                resolution_digest: hex::encode(Sha256::digest(resolution)),
-                by: by.clone(),
+                rule_id: found.rule_id().to_owned(),
+                user_id: found.user(),
+                resolution_digest: hold::digest(&resolution.note),
+                by: resolution.by,
             };
             tx.publish(&event, cause.part("resolution"), &self.clock).await?;
             tx.commit().await?;
-        } else if (&view.resolved_by, view.resolution.as_str()) != (by, resolution) {
-            return Err(Error::AlreadyResolved {
-                alert,
-                by: view.resolved_by,
-                at: Timestamp::from_micros(view.resolved_micros),
-            });
+        } else if let Some(first) = &found.resolution
+            && (&first.by, &first.note) != (&resolution.by, &resolution.note)
+        {
+            return Err(Error::AlreadyResolved { alert, by: first.by.clone(), at: first.at });
         }
-        Ok(view)
+        Ok(found.staff_view())
     }
 }
 

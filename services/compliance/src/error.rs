@@ -86,6 +86,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The audit log cannot be put back as it was.
+    #[error("the audit log cannot be mended: {problem}; {remedy}")]
+    NotMended {
+        /// Why.
+        problem: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A line of a file of anchors is wrong.
     #[error("line {line} of the anchors in {path} {problem}")]
     Anchors {
@@ -140,6 +148,7 @@ impl From<Error> for Problem {
             Error::Store(error) => error.into(),
             Error::Damaged { .. } => Problem::unavailable("audit_log_damaged", error.to_string()),
             Error::AnchorConfig { .. } => Problem::precondition("configuration", error.to_string()),
+            Error::NotMended { .. } => Problem::precondition("audit_log_not_mended", error.to_string()),
             Error::Anchors { .. }
             | Error::AnchorFile { .. }
             | Error::Webhook(_)

@@ -212,6 +212,20 @@ async fn what_staff_see_of_a_client_is_an_entry_once_a_minute() {
 }
 
 #[tokio::test]
+async fn what_staff_saw_just_before_a_crash_is_an_entry() {
+    let mut scene = Scene::start().await;
+    // What was remembered of the minute is gone with the process: the same look may be recorded again, never not at all.
+    for times in 1..=3 {
+        let officer = scene.stage.call_user(user("officer"), &[Role::Compliance]);
+        let looks = ListAuditRequest { user_id: client().to_string(), ..Default::default() };
+        scene.stage.directory().compliance().list_audit(officer.request(looks)).await.unwrap();
+        scene.stage.crash().await;
+        scene.stage.quiet().await;
+        assert_eq!(scene.stage.events::<StaffRead>().await.len(), times);
+    }
+}
+
+#[tokio::test]
 async fn an_investor_sees_what_concerns_him_and_never_what_surveillance_did() {
     let scene = Scene::start().await;
     publish_registrations(&scene.stage, &["a", "client", "b"]).await;

@@ -6,7 +6,7 @@ mod common;
 use common::{Scene, client, code, failed, order, portfolio, switch};
 use moneta_contracts::{
     compliance as pb,
-    events::{AlertRaised, HoldPlaced, HoldReleased, PortfolioCreated, PortfolioUpdated},
+    events::{AlertRaised, HoldPlaced, HoldReleased, PortfolioCreated, PortfolioUpdated, UserErased},
 };
 use moneta_kit::identity::Role;
 use moneta_types::{Cause, Currency, Money, TransactionId, UserId};
@@ -59,12 +59,13 @@ async fn a_hold_stops_what_it_covers_until_it_is_released_and_its_reason_stays_w
         (answer.allowed, answer.message.as_str()),
         (false, "we cannot do this at the moment; please contact us")
     );
-    assert!(asked(&scene, "money_in").await.allowed && asked(&scene, "erasure").await.allowed);
+    assert!(asked(&scene, "money_in").await.allowed);
+    assert!(!asked(&scene, "erasure").await.allowed, "whatever a hold covers, the account is not erased under it");
     let denied = scene.order(order("AAPL", "self_directed")).await.unwrap();
     assert_eq!(failed(&denied), ["client_hold"]);
     assert!(scene.advice(switch()).await.unwrap().allowed);
     release(&scene, "ada", &placed.hold_id).await.unwrap();
-    assert!(asked(&scene, "money_out").await.allowed);
+    assert!(asked(&scene, "money_out").await.allowed && asked(&scene, "erasure").await.allowed);
     scene.stage.quiet().await;
     assert_eq!(scene.stage.events::<HoldPlaced>().await.len(), 1);
     assert_eq!(scene.stage.events::<HoldReleased>().await.len(), 1);
@@ -183,4 +184,34 @@ async fn an_account_with_an_open_critical_alert_is_not_erased_and_the_answer_doe
         scene.stage.directory().compliance().resolve_alert(call.request(request)).await.unwrap();
     }
     assert!(asked(&scene, "erasure").await.allowed);
+}
+
+async fn newest(scene: &Scene) -> pb::Hold {
+    let call = scene.stage.call_user(officer("ada"), &[Role::Compliance]);
+    let request = call.request(pb::ListHoldsRequest::default());
+    scene.stage.directory().compliance().list_holds(request).await.unwrap().into_inner().holds.remove(0)
+}
+
+#[tokio::test]
+async fn what_staff_wrote_of_a_client_is_sealed_and_ends_with_his_key_and_the_audit_log_stays_whole() {
+    let scene = Scene::start().await;
+    let placed = place(&scene, "ada", Role::Compliance, hold(&["money_out"], "standard")).await.unwrap();
+    release(&scene, "ada", &placed.hold_id).await.unwrap();
+    scene.stage.quiet().await;
+    assert_eq!(scene.stage.files_with(WORDS), Vec::<std::path::PathBuf>::new());
+    assert_eq!(newest(&scene).await.reason, WORDS);
+    let ring = moneta_kit::keys::KeyRing::load(scene.stage.data_dir(), None).unwrap();
+    ring.destroy_user_keys(client()).unwrap();
+    scene.stage.publish(&UserErased { user_id: client() }, Cause::named("erased")).await;
+    scene.stage.quiet().await;
+    let kept = newest(&scene).await;
+    assert_eq!((kept.reason.as_str(), kept.release_reason.as_str()), ("", ""));
+    assert_eq!((kept.hold_id, kept.covers), (placed.hold_id, placed.covers), "that there was one is kept");
+    let call = scene.stage.call_user(officer("ada"), &[Role::Compliance]);
+    let request = call.request(pb::VerifyAuditRequest {});
+    let verified = scene.stage.directory().compliance().verify_audit(request).await.unwrap().into_inner();
+    assert!(verified.valid, "{verified:?}");
+    // A hold that comes late is taken in all the same.
+    place(&scene, "ada", Role::Compliance, hold(&["orders"], "standard")).await.unwrap();
+    assert_eq!(newest(&scene).await.reason, "");
 }

@@ -11,7 +11,12 @@ use moneta_contracts::{
         TradeExecuted,
     },
 };
-use moneta_kit::{identity::Role, testing::Stage};
+use moneta_kit::{
+    args,
+    identity::Role,
+    quarantine::{self, CLIENT, Unit},
+    testing::Stage,
+};
 use moneta_types::{AlertId, Cause, Currency, Money, Quantity, TransactionId, UserId};
 use rust_decimal::Decimal;
 
@@ -146,7 +151,10 @@ async fn deposits_cut_up_to_stay_under_the_threshold_raise_one_alert_that_the_cl
         alert_id: alerts[0].alert_id.clone(),
         resolution: resolution.to_owned(),
     };
-    assert_eq!(code(compliance.resolve_alert(officer.request(resolve(" "))).await), "invalid_argument");
+    for wrong in [" ", "a\u{7}b", &"x".repeat(2001)] {
+        let refused = compliance.resolve_alert(officer.request(resolve(wrong))).await.unwrap_err();
+        assert_eq!(moneta_kit::problem::Problem::from_status(&refused).fields[0].field, "resolution");
+    }
     let resolved = compliance.resolve_alert(officer.request(resolve("salary and bonus"))).await.unwrap().into_inner();
     assert_eq!((resolved.status.as_str(), resolved.resolution.as_str()), ("resolved", "salary and bonus"));
     assert!(compliance.list_alerts(officer.request(open)).await.unwrap().into_inner().alerts.is_empty());
@@ -197,4 +205,56 @@ async fn trades_that_were_executed_count_against_the_turnover_of_the_next_advice
     scene.stage.quiet().await;
     // Five purchases and five sales of 9,000 each in a portfolio of 10,000: turnover of 450 %.
     assert_eq!(failed(&scene.advice(switch()).await.unwrap()), ["churning"]);
+}
+
+#[tokio::test]
+async fn a_client_whose_figures_do_not_add_up_is_set_aside_and_the_others_are_watched() {
+    let scene = Scene::start().await;
+    let stage = &scene.stage;
+    let (other, others) = (UserId::from_uuid(Cause::named("other").uuid()), Cause::named("others portfolio").uuid());
+    let others = moneta_types::PortfolioId::from_uuid(others);
+    for (portfolio_id, owner_id) in [(portfolio(), client()), (others, other)] {
+        let created = PortfolioCreated { portfolio_id, owner_id, currency: Currency::Usd };
+        stage.publish(&created, Cause::named(&format!("created {owner_id}"))).await;
+    }
+    stage.quiet().await;
+    let mut tx = stage.db("compliance").begin().await.unwrap();
+    let poison = "UPDATE portfolio_cash SET cash_minor = $1 WHERE portfolio_id = $2";
+    tx.execute(poison, args![i64::MIN, portfolio()]).await.unwrap();
+    tx.commit().await.unwrap();
+    let deposit = async |portfolio_id, owner_id, version: u64, cash| {
+        let id = Cause::named("deposit").derive(&format!("{owner_id} {version}"));
+        let event = PortfolioUpdated {
+            portfolio_id,
+            owner_id,
+            version,
+            change: "deposit".to_owned(),
+            transaction_id: Some(TransactionId::from_uuid(id)),
+            execution_id: None,
+            cash: usd(cash),
+        };
+        stage.publish(&event, Cause::named(&format!("deposit {owner_id} {version}"))).await;
+    };
+    for (version, cash) in [(1, 9_500), (2, 19_000)] {
+        deposit(portfolio(), client(), version, cash).await;
+        deposit(others, other, version, cash).await;
+    }
+    stage.quiet().await;
+    let alerted = async || -> Vec<_> {
+        stage.events::<AlertRaised>().await.into_iter().filter_map(|alert| alert.user_id).collect()
+    };
+    assert_eq!(alerted().await, [other]);
+    let unit = Unit::new(CLIENT, client());
+    let held = quarantine::list(stage.db("compliance")).await.unwrap();
+    assert_eq!((held.len(), &held[0].unit, held[0].missed), (1, &unit, 2), "{held:?}");
+    assert!(stage.bus().dead_letters(None).await.unwrap().is_empty());
+
+    let mut tx = stage.db("compliance").begin().await.unwrap();
+    tx.execute(poison, args![0, portfolio()]).await.unwrap();
+    tx.commit().await.unwrap();
+    stage.ask("compliance", &unit, &quarantine::Request::Retry).await;
+    stage.ask("compliance", &unit, &quarantine::Request::Release).await;
+    assert!(quarantine::list(stage.db("compliance")).await.unwrap().is_empty());
+    stage.quiet().await;
+    assert_eq!(alerted().await, [other, client()], "what was missed was looked at");
 }

@@ -38,6 +38,20 @@ pub fn money(field: &str, message: Option<common::Money>) -> Result<Money, Inval
     Ok(Money::from_minor(message.minor_units, currency))
 }
 
+/// An amount of money that somebody names in a request's field, within the [bounds] of any.
+pub fn amount(field: &str, message: Option<common::Money>) -> Result<Money, Invalid> {
+    bounds::amount(money(field, message)?).map_err(|error| Invalid::because(field, error))
+}
+
+/// A list of a request's field, of no more items than the [bounds] allow.
+pub fn list<'a, T>(field: &str, items: &'a [T]) -> Result<&'a [T], Invalid> {
+    if items.len() <= bounds::LONGEST_LIST {
+        return Ok(items);
+    }
+    let allowed = format!("at most {} items", bounds::LONGEST_LIST);
+    Err(Invalid { field: field.to_owned(), value: format!("{} items", items.len()), allowed })
+}
+
 /// A deposit or withdrawal from a request's field, within the [bounds] of one.
 pub fn movement(field: &str, message: Option<common::Money>) -> Result<Money, Invalid> {
     bounds::movement(money(field, message)?).map_err(|error| Invalid::because(field, error))
@@ -122,6 +136,14 @@ mod tests {
         assert!(error.allowed.contains("at most 1,000,000,000.00"), "{error}");
         let error = positive_quantity("quantity", Some(common::Quantity { nanos: i64::MAX })).unwrap_err();
         assert_eq!(error.allowed, "above zero and at most 10000000");
+        let message = common::Money { minor_units: i64::MIN, currency: "USD".to_owned() };
+        let error = amount("mandate.max_order_value", Some(message)).unwrap_err();
+        assert_eq!((error.field.as_str(), error.value.as_str()), ("mandate.max_order_value", "-92233720368547758.08"));
+        assert_eq!(
+            list("symbols", &[0; 1_001]).unwrap_err().to_string(),
+            r#"symbols "1001 items" is not valid: at most 1000 items"#
+        );
+        assert!(list("symbols", &[0; 1_000]).is_ok());
         let price = common::Price { value: "10000000.01".to_owned(), currency: "USD".to_owned() };
         assert_eq!(optional_price("limit_price", Some(price)).unwrap_err().field, "limit_price");
     }

@@ -276,6 +276,20 @@ events! {
         /// Who.
         by: String,
     }
+    /// The kill switch for one client was pressed or released in trading, which needs nobody for it; compliance makes a hold of
+    /// it. The note is sealed, and the client is named neither as user nor as owner, so that the audit log shows him nothing.
+    ClientStopChanged "trading.client_stop_changed.v1" |event| event.client_id.to_string(); {
+        /// The hold that stands for it, in trading and in compliance.
+        hold_id: HoldId,
+        /// Whom it stops.
+        client_id: UserId,
+        /// Engaged or released.
+        engaged: bool,
+        /// Why, sealed.
+        sealed_note: String,
+        /// Who.
+        by: String,
+    }
     /// An advice cycle ended in a decision.
     DecisionMade "advisor.decision_made.v1" |event| event.portfolio_id.to_string(); {
         /// The decision record.
@@ -386,6 +400,15 @@ events! {
         /// Entries that were copied.
         entries: u64,
         /// The hash of the last one.
+        head: String,
+        /// Who did it.
+        by: String,
+    }
+    /// Entries of the audit log that were changed or removed were put back as the sealed head proves them.
+    AuditMended "compliance.audit_mended.v1" |_event| "audit-log".to_owned(); {
+        /// Entries that were put back.
+        restored: u64,
+        /// The hash of the last entry, as it was sealed.
         head: String,
         /// Who did it.
         by: String,

@@ -1,7 +1,7 @@
 //! Who calls: the bearer token of a request, checked once, and the call that goes on to the services with it.
-use crate::{App, Error, Result, limits::network};
+use crate::{App, Error, Result, limits::network, proxies::ClientAddress};
 use ::http::{HeaderMap, Method, header, request::Parts};
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use moneta_kit::{
     client::Call,
     entropy,
@@ -9,7 +9,6 @@ use moneta_kit::{
     problem::Problem,
 };
 use moneta_types::{Cause, UserId};
-use std::net::SocketAddr;
 
 /// The header that makes a request idempotent.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -126,7 +125,7 @@ impl FromRequestParts<App> for Stranger {
     }
 }
 
-/// Where somebody signs in: the address as the gateway sees it, and the device when it is known.
+/// Where somebody signs in: the address as the gateway sees it or a trusted proxy tells it, and the device when it is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     pub address: String,
@@ -145,8 +144,8 @@ impl FromRequestParts<App> for Door {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self> {
         let address = parts
             .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or_else(String::new, |ConnectInfo(peer)| network(peer.ip()).to_string());
+            .get::<ClientAddress>()
+            .map_or_else(String::new, |ClientAddress(address)| network(*address).to_string());
         let device = parts
             .headers
             .get_all(header::COOKIE)

@@ -1,4 +1,5 @@
 //! What can be configured of the gateway: section `gateway`.
+use crate::proxies::Network;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, num::NonZeroU32};
@@ -9,6 +10,11 @@ use std::{net::SocketAddr, num::NonZeroU32};
 pub struct Config {
     /// Address of the API and the page; port 0 asks the system.
     pub listen: SocketAddr,
+    /// Networks of the proxies in front of the gateway ("10.0.0.0/8"). Of these alone it is believed where a client is
+    /// (`X-Forwarded-For`, `Forwarded`); by default of nobody.
+    pub trusted_proxies: Vec<Network>,
+    /// Whom clients turn to, as the page says it: a telephone number or an e-mail address. Empty: it names nobody.
+    pub contact: String,
     /// Largest body of a request, bytes.
     pub body_limit_bytes: usize,
     /// Requests of a signed-in user.
@@ -54,6 +60,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            trusted_proxies: Vec::new(),
+            contact: String::new(),
             body_limit_bytes: 64 << 10,
             user_rate: Rate::new(200, 3_000),
             peer_rate: Rate::new(100, 1_200),

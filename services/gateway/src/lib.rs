@@ -17,6 +17,7 @@ mod limits;
 mod memory;
 mod openapi;
 mod page;
+mod proxies;
 mod query;
 mod rest;
 mod router;
@@ -25,6 +26,7 @@ mod view;
 pub use app::App;
 pub use config::Config;
 pub use error::{Error, Result};
+pub use proxies::{Network, NotANetwork};
 pub use router::{document, router};
 
 use futures::FutureExt as _;

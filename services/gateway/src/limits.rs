@@ -1,6 +1,11 @@
 //! Rate limits: by user when the caller is known, by address when not, and a stricter one where passwords are tried. And a
 //! limit of what each has answered at the same time.
-use crate::{App, Config, Error, Result, auth::Session, config::Rate};
+use crate::{
+    App, Config, Error, Result,
+    auth::Session,
+    config::Rate,
+    proxies::{self, ClientAddress},
+};
 use axum::{
     extract::{ConnectInfo, Request, State},
     middleware::Next,
@@ -116,7 +121,10 @@ pub(crate) async fn admit(State(app): State<App>, mut request: Request, next: Ne
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| network(address.ip()));
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip());
+    let client = proxies::client(&app.config().trusted_proxies, peer, request.headers());
+    request.extensions_mut().insert(ClientAddress(client));
+    let peer = network(client);
     let attempt = request.uri().path().starts_with("/api/v1/auth/");
     if let Err(error) = app.limits().check(&session, peer, attempt) {
         return error.into_response();

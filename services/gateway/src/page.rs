@@ -33,6 +33,7 @@ const ASSETS: &[Asset] = assets! {
     "/dashboard.js" SCRIPT "dashboard.js";
     "/charts.js" SCRIPT "charts.js";
     "/chat.js" SCRIPT "chat.js";
+    "/account.js" SCRIPT "account.js";
     "/style.css" STYLE "style.css";
     "/favicon.svg" IMAGE "favicon.svg";
 };

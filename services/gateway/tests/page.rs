@@ -6,7 +6,7 @@ mod support;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{path::Path, process::Stdio};
-use support::Front;
+use support::{Front, ONE_TIME};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -174,5 +174,60 @@ async fn a_telephone_shows_everything_without_sideways_scrolling() {
     })";
     assert_eq!(browser.run(script, json!([])).await, json!([true, true, true]));
     assert!(browser.complaints().await.is_empty());
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_gives_and_withdraws_a_consent_and_reads_of_a_hold_whom_to_turn_to() {
+    let front = Front::with(|config| config.with("gateway.contact", "clients@moneta.example")).await;
+    let browser = Browser::start(1280).await;
+    browser.sign_in(&front, "moneta-demo").await;
+    browser.shows("consent-state", "Not decided yet").await;
+    browser.shows("contact", "clients@moneta.example").await;
+    browser.click("consent-terms_of_service").await;
+    browser.shows("consent-state", "Accepted, version 1, on 12 Mar 2020").await;
+    browser.click("consent-terms_of_service").await;
+    browser.shows("consent-state", "Withdrawn, version 1, on 12 Mar 2020").await;
+    let named = browser.run("return document.activeElement.getAttribute('aria-label')", json!([])).await;
+    assert_eq!(named, "Accept Terms of service", "the keyboard is where it was");
+    assert!(browser.complaints().await.is_empty());
+
+    let hidden = browser.run("return document.querySelector(\"[data-testid='hold']\").hidden", json!([])).await;
+    assert_eq!(hidden, true, "nobody is told of a hold before it stops something");
+    browser.click("decline").await;
+    browser.shows("hold", "Your account is on hold: we cannot do this at the moment; please contact us.").await;
+    browser.shows("hold", "Contact: clients@moneta.example.").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_password_of_somebody_elses_chooses_his_own_before_anything_else() {
+    let front = Front::start().await;
+    let browser = Browser::start(390).await;
+    browser.sign_in(&front, ONE_TIME).await;
+    browser.shows("password-why", "given out by somebody else").await;
+    let hidden = browser.run("return document.getElementById('screen').hidden", json!([])).await;
+    assert_eq!(hidden, true);
+    browser.write("password-new", "seven tall lighthouses").await;
+    browser.write("password-again", "seven small lighthouses").await;
+    browser.click("password-submit").await;
+    browser.shows("password-error", "not the same").await;
+    browser.write("password-again", "seven tall lighthouses").await;
+    browser.click("password-submit").await;
+    browser.shows("stat-value", "$97,123.40").await;
+    assert!(browser.complaints().await.is_empty());
+
+    // Whoever wants to changes it later, too; a wrong one is told, and ends nothing.
+    browser.click("change-password").await;
+    browser.shows("password-why", "Every other session").await;
+    browser.write("password-current", "wrong").await;
+    browser.write("password-new", "seven tall lighthouses").await;
+    browser.write("password-again", "seven tall lighthouses").await;
+    browser.click("password-submit").await;
+    browser.shows("password-error", "wrong").await;
+    browser.click("password-leave").await;
+    browser.shows("stat-value", "$97,123.40").await;
+    let width = browser.run("return document.documentElement.scrollWidth", json!([])).await;
+    assert_eq!(width, 390);
     browser.end().await;
 }

@@ -460,7 +460,34 @@ async fn money_moves_under_a_key_or_not_at_all() {
         let refused = front.anna(Method::POST, &path, Some(body.clone())).await;
         assert_eq!(refused.problem(400), "idempotency_key_required");
         assert_eq!(refused.body["errors"][0]["field"], "Idempotency-Key");
-        let referenced = json!({"amount": {"amount": "250.50", "currency": "USD"}, "client_reference": "own"});
-        assert_eq!(front.anna(Method::POST, &path, Some(referenced)).await.ok()["transaction_id"], "own");
     }
+    let referenced = json!({"amount": {"amount": "250.50", "currency": "USD"}, "client_reference": "own"});
+    let path = format!("/api/v1/portfolios/{PORTFOLIO}/deposits");
+    assert_eq!(front.anna(Method::POST, &path, Some(referenced)).await.ok()["transaction_id"], "own");
+}
+
+/// Attempts to sign in from two places that a header names; the status of the second one.
+async fn second_attempt(trusted: &'static [&'static str], places: [&str; 2]) -> u16 {
+    let one = json!({"burst": 1, "per_minute": 1});
+    let front =
+        Front::with(move |config| config.with("gateway.auth_rate", &one).with("gateway.trusted_proxies", trusted))
+            .await;
+    let body = json!({"email": "anna@example.com", "password": "wrong"});
+    let mut status = 0;
+    for place in places {
+        let headers = [("x-forwarded-for", place)];
+        let answer = front.send(Method::POST, "/api/v1/auth/login", None, Some(body.clone()), &headers).await;
+        status = answer.status.as_u16();
+    }
+    status
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_counted_apart_and_nobody_else_can_choose_where_he_is() {
+    const PROXY: &[&str] = &["127.0.0.0/8", "10.0.0.0/8"];
+    assert_eq!(second_attempt(PROXY, ["192.0.2.1", "192.0.2.2"]).await, 401, "two clients are two");
+    assert_eq!(second_attempt(PROXY, ["192.0.2.1", "192.0.2.1, 10.1.2.3"]).await, 429, "one on two ways is one");
+    assert_eq!(second_attempt(PROXY, ["198.51.100.1, 192.0.2.1", "198.51.100.2, 192.0.2.1"]).await, 429, "forged hops");
+    assert_eq!(second_attempt(&[], ["192.0.2.1", "192.0.2.2"]).await, 429, "nobody is trusted by default");
+    assert_eq!(second_attempt(&["192.0.2.0/24"], ["192.0.2.1", "192.0.2.2"]).await, 429, "this peer is no proxy");
 }

@@ -4,6 +4,7 @@ const REFRESH = "moneta.refresh";
 let access = null;
 let refreshing = null;
 let onSignedOut = () => {};
+let onHeld = () => {};
 
 /** What the server refused: the problem's code and text. */
 export class Problem extends Error {
@@ -16,6 +17,8 @@ export class Problem extends Error {
 }
 
 export const whenSignedOut = (callback) => { onSignedOut = callback; };
+/** Called with the server's words when something is refused because the account is on hold. */
+export const whenHeld = (callback) => { onHeld = callback; };
 export const hasSession = () => access !== null || sessionStorage.getItem(REFRESH) !== null;
 
 function keep(session) {
@@ -28,8 +31,23 @@ function forget() {
   sessionStorage.removeItem(REFRESH);
 }
 
+/** Signs in; whether the password must be changed before anything else. */
 export async function login(email, password) {
-  keep(await read(await send("POST", "/api/v1/auth/login", { body: { email, password } })));
+  const session = await read(await send("POST", "/api/v1/auth/login", { body: { email, password } }));
+  keep(session);
+  return session.password_change_only;
+}
+
+/** Ends every session and begins a new one. A wrong password is answered with the status of a session that has run out. */
+export async function changePassword(current_password, new_password) {
+  const attempt = () => send("PUT", "/api/v1/me/password", { body: { current_password, new_password } });
+  if (!access && !(await refresh())) return signedOut();
+  let response = await attempt();
+  if (response.status === 401 && (await response.clone().json().catch(() => ({}))).code !== "bad_credentials") {
+    if (!(await refresh())) return signedOut();
+    response = await attempt();
+  }
+  keep(await read(response));
 }
 
 export async function logout() {
@@ -65,7 +83,10 @@ function send(method, path, { body, headers = {}, signal } = {}) {
 async function read(response) {
   if (response.status === 204) return null;
   const content = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(response.status, content);
+  if (!response.ok) {
+    if (content.code === "held") onHeld(content.detail);
+    throw new Problem(response.status, content);
+  }
   return content;
 }
 

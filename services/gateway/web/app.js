@@ -1,4 +1,5 @@
 // The page: sign in, then a dashboard that is asked for every two seconds.
+import * as account from "./account.js";
 import { graphql, hasSession, login, logout, open, whenSignedOut } from "./api.js";
 import * as chat from "./chat.js";
 import * as dashboard from "./dashboard.js";
@@ -20,6 +21,7 @@ function showLogin(why = "") {
   timer = null;
   portfolio = null;
   byId("screen").hidden = true;
+  byId("password-screen").hidden = true;
   byId("login").hidden = false;
   byId("password").value = "";
   byId("login-error").textContent = why;
@@ -45,10 +47,23 @@ async function offerDemo() {
 function showScreen() {
   session += 1;
   byId("login").hidden = true;
+  byId("password-screen").hidden = true;
   byId("screen").hidden = false;
   byId("who").textContent = "";
+  account.open();
   chat.open();
   refresh();
+}
+
+/** The form for a new password, instead of everything else. */
+function showPassword(wanted) {
+  session += 1;
+  clearTimeout(timer);
+  timer = null;
+  byId("login").hidden = true;
+  byId("screen").hidden = true;
+  byId("password-screen").hidden = false;
+  account.askPassword(wanted);
 }
 
 async function refresh() {
@@ -68,8 +83,9 @@ async function refresh() {
       notice(errors[0].message);
     }
   } catch (problem) {
+    if (mine === session && problem.code === "password_change_required") showPassword({ forced: true });
     // A server that is away or busy is asked less and less often.
-    if (mine === session && problem.code !== "signed_out") {
+    else if (mine === session && problem.code !== "signed_out") {
       pause = Math.min(SLOWEST, pause * 2);
       notice(problem.status ? problem.message : "Moneta does not answer. What you see may be old; trying again.");
     }
@@ -126,8 +142,9 @@ byId("login-form").addEventListener("submit", async (event) => {
   byId("login-error").textContent = "";
   button.disabled = true;
   try {
-    await login(byId("email").value.trim(), byId("password").value);
-    showScreen();
+    const typed = byId("password").value;
+    if (await login(byId("email").value.trim(), typed)) showPassword({ forced: true, current: typed });
+    else showScreen();
   } catch (problem) {
     byId("login-error").textContent = problem.status ? sentence(problem.message) : "Moneta does not answer; try again in a moment.";
   }
@@ -142,6 +159,8 @@ byId("logout").addEventListener("click", async () => {
   showLogin();
 });
 
+byId("change-password").addEventListener("click", () => showPassword({ forced: false }));
+
 byId("portfolio-choice").addEventListener("change", (event) => {
   portfolio = event.currentTarget.value;
   refresh();
@@ -155,6 +174,14 @@ document.addEventListener("visibilitychange", () => {
 });
 
 whenSignedOut(() => showLogin("Your session has ended. Please sign in again."));
+account.start({
+  changed: showScreen,
+  leave: async (forced) => {
+    if (!forced) return showScreen();
+    await logout();
+    showLogin();
+  },
+});
 dashboard.start(refresh);
 chat.start(refresh);
 if (hasSession()) showScreen();

@@ -29,7 +29,7 @@ pub use candle_core;
 pub use candle_nn;
 pub use ort;
 
-pub use assets::{pinned_digest, sha256};
+pub use assets::{is_pinned_folder, pinned_digest, sha256};
 pub use backend::{Backend, BackendFactory, CandleArchitecture, CandleInputs, CandleModule, OnnxRuntime, open_backend};
 pub use catalog::{CHAMPION, ModelState, ModelStatus};
 pub use data_type::{DataType, Element, TensorData};

@@ -120,6 +120,12 @@ impl KeyRing {
         Authenticator(Arc::new(Zeroizing::new(hmac(&self.master, &info))))
     }
 
+    /// A key for one purpose ("staff notes"), which every process of the platform has.
+    pub fn purpose(&self, purpose: &str) -> UserKey {
+        let info = [b"moneta key v1\0", purpose.as_bytes(), &[1]].concat();
+        UserKey(Zeroizing::new(hmac(&self.master, &info)))
+    }
+
     /// Seals data of a user; `aad` names what it is ("users.email"), so that sealed fields cannot change places.
     pub fn seal(&self, key: &UserKey, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
         encrypt(&key.0, plaintext, aad)

@@ -5,11 +5,14 @@
 //! [put](put) here, in the same transaction as the work of all the others; a unit that is held already only [misses](miss)
 //! the event. What is kept: since when, why, how often it was tried, and every event that it missed, in order. The unit
 //! moves no money until it is released. An operator asks for a [`Request`]; the running service redoes what was missed, in
-//! order and each in a transaction of its own, with the code that did not succeed before.
+//! order and each in a transaction of its own, with the code that did not succeed before. What can never be done is skipped,
+//! for a reason that is kept with who gave it.
+//!
+//! Where a handler's events are each about one client, [`ByClient`] does all of this around it.
 use crate::{
     args,
     bus::{Envelope, HandlerError},
-    entropy, problem,
+    problem,
     store::{Db, Result, Row, Tx},
 };
 use async_trait::async_trait;
@@ -17,18 +20,22 @@ use futures::FutureExt as _;
 use moneta_contracts::events::QuarantineChanged;
 use moneta_types::{Cause, Clock, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{collections::BTreeSet, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
+use std::{collections::BTreeSet, fmt, panic::AssertUnwindSafe};
+
+mod by_client;
+mod requests;
+
+pub use by_client::{ByClient, CLIENT, client_of};
+pub(crate) use requests::serve;
+pub use requests::{Request, Skipped, request, skipped};
 
 /// Longest error that is kept, characters.
 const LONGEST_ERROR: usize = 500;
-/// How often a running service looks for what operators ask for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Something that has work of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Unit {
-    /// What it is ("portfolio", "order", "instrument").
+    /// What it is ("portfolio", "order", "instrument", "client").
     pub kind: String,
     /// Which one.
     pub id: String,
@@ -61,7 +68,7 @@ pub struct Entry {
     pub event_type: String,
     /// Events that it has missed and that are still to be done.
     pub missed: u32,
-    /// What an operator asked for and no process has done yet; empty when nothing.
+    /// What operators asked for and no process has done yet, in the order in which it will be; empty when nothing.
     pub requested: String,
 }
 
@@ -79,24 +86,6 @@ impl Missed {
     /// What else the service kept, so that the event can be done later as it would have been done then.
     pub fn detail<T: DeserializeOwned>(&self) -> std::result::Result<T, HandlerError> {
         serde_json::from_str(&self.detail).map_err(HandlerError::permanent)
-    }
-}
-
-/// What an operator asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
-    /// Do again, in order, what was missed. The unit stays in quarantine until it is released.
-    Retry,
-    /// Let the unit go on; refused while something that it missed is undone.
-    Release,
-}
-
-impl Request {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Release => "release",
-        }
     }
 }
 
@@ -228,20 +217,19 @@ fn entry(db: &Db, row: &Row) -> Result<Entry> {
     })
 }
 
-/// Asks the running service to retry or release a unit; `false` when it is not held.
-pub async fn request(db: &Db, unit: &Unit, request: Request, by: &str) -> Result<bool> {
-    let mut tx = db.begin().await?;
-    let sql = "UPDATE quarantine SET requested = $1, requested_by = $2 WHERE kind = $3 AND id = $4";
-    let changed = tx.execute(sql, args![request.as_str(), by, unit.kind, unit.id]).await?;
-    tx.commit().await?;
-    Ok(changed == 1)
-}
-
 /// What a service does to make up for what a unit missed.
 #[async_trait]
 pub trait Repair: Send + Sync {
+    /// Does what asks neighbours or has transactions of its own, before [`Repair::redo`]. It must record what it has done, so
+    /// that a second time changes nothing.
+    async fn redo_apart(&self, _unit: &Unit, _missed: &Missed) -> std::result::Result<(), HandlerError> {
+        Ok(())
+    }
+
     /// Does the work of an event for one unit within a transaction, as when the event came.
-    async fn redo(&self, tx: &mut Tx, unit: &Unit, missed: &Missed) -> std::result::Result<(), HandlerError>;
+    async fn redo(&self, _tx: &mut Tx, _unit: &Unit, _missed: &Missed) -> std::result::Result<(), HandlerError> {
+        Ok(())
+    }
 
     /// Whether an event may be done before an earlier one that fails, because it may be what that one lacks.
     fn may_overtake(&self, _later: &Missed, _failing: &Missed) -> bool {
@@ -253,101 +241,7 @@ pub trait Repair: Send + Sync {
 #[derive(Debug)]
 pub struct NothingToRedo;
 
-#[async_trait]
-impl Repair for NothingToRedo {
-    async fn redo(&self, _: &mut Tx, _: &Unit, _: &Missed) -> std::result::Result<(), HandlerError> {
-        Ok(())
-    }
-}
-
-/// Does what operators ask for until it is told to stop.
-pub(crate) async fn serve(db: Db, repair: Arc<dyn Repair>, clock: Clock, shutdown: CancellationToken) {
-    loop {
-        if let Err(error) = answer(&db, repair.as_ref(), &clock).await {
-            tracing::warn!(service = db.service(), error = %problem::chain(&error), "quarantine cannot be looked after");
-        }
-        tokio::select! {
-            () = entropy::pause(LOOK_EVERY) => {}
-            () = shutdown.cancelled() => return,
-        }
-    }
-}
-
-async fn answer(db: &Db, repair: &dyn Repair, clock: &Clock) -> Result<()> {
-    let rows = db.fetch_all(&format!("{ENTRIES} WHERE requested <> '' ORDER BY since, kind, id"), args![]).await?;
-    for row in &rows {
-        let (asked, by) = (entry(db, row)?, row.text("requested_by")?);
-        match asked.requested.as_str() {
-            "release" => release(db, &asked, &by, clock).await?,
-            _ => retry(db, repair, &asked, &by, clock).await?,
-        }
-    }
-    Ok(())
-}
-
-/// Redoes what was missed, each event in a transaction of its own, until one fails again. Those that may overtake it are
-/// done then, and it is tried once more after each.
-async fn retry(db: &Db, repair: &dyn Repair, asked: &Entry, by: &str, clock: &Clock) -> Result<()> {
-    let unit = &asked.unit;
-    let mut failed = String::new();
-    let (mut left, mut next) = (missed(db, unit).await?, 0);
-    while let (Some(first), Some(missed)) = (left.first(), left.get(next)) {
-        if next > 0 && !repair.may_overtake(missed, first) {
-            next += 1;
-            continue;
-        }
-        let mut tx = db.begin().await?;
-        match caught(repair.redo(&mut tx, unit, missed)).await {
-            Ok(()) => {
-                let sql = "DELETE FROM quarantine_missed WHERE kind = $1 AND id = $2 AND place = $3";
-                tx.execute(sql, args![unit.kind, unit.id, missed.place]).await?;
-                tx.commit().await?;
-                left.remove(next);
-                next = 0;
-                failed.clear();
-            }
-            Err(trouble) => {
-                tx.rollback().await?;
-                if next == 0 {
-                    failed = trouble.to_string().chars().take(LONGEST_ERROR).collect();
-                }
-                next += 1;
-            }
-        }
-    }
-    let mut tx = db.begin().await?;
-    let error = if failed.is_empty() { "what was missed is done; it can be released" } else { failed.as_str() };
-    tx.execute(
-        "UPDATE quarantine SET attempts = attempts + 1, error = $1, requested = '', requested_by = '' \
-         WHERE kind = $2 AND id = $3",
-        args![error, unit.kind, unit.id],
-    )
-    .await?;
-    let change = if failed.is_empty() { "repaired" } else { "retried" };
-    let cause = Cause::named(&format!("quarantine/{}/{}/retry/{}", unit.kind, unit.id, asked.attempts))
-        .part(&asked.since.micros().to_string());
-    tell(&mut tx, unit, change, error, by, cause, clock).await?;
-    tx.commit().await
-}
-
-async fn release(db: &Db, asked: &Entry, by: &str, clock: &Clock) -> Result<()> {
-    let unit = &asked.unit;
-    let mut tx = db.begin().await?;
-    // Looked at again within the transaction: an event may have been missed since.
-    let sql = "SELECT COUNT(*) AS missed FROM quarantine_missed WHERE kind = $1 AND id = $2";
-    let left = tx.fetch_one(sql, args![unit.kind, unit.id]).await?.int("missed")?;
-    if left > 0 {
-        let error = format!("not released: {left} events that it missed are to be retried first");
-        let sql = "UPDATE quarantine SET error = $1, requested = '', requested_by = '' WHERE kind = $2 AND id = $3";
-        tx.execute(sql, args![error, unit.kind, unit.id]).await?;
-        return tx.commit().await;
-    }
-    tx.execute("DELETE FROM quarantine WHERE kind = $1 AND id = $2", args![unit.kind, unit.id]).await?;
-    let cause =
-        Cause::named(&format!("quarantine/{}/{}/release", unit.kind, unit.id)).part(&asked.since.micros().to_string());
-    tell(&mut tx, unit, "released", "", by, cause, clock).await?;
-    tx.commit().await
-}
+impl Repair for NothingToRedo {}
 
 /// Writes the change into the outbox, from where it reaches the audit log.
 async fn tell(
@@ -383,3 +277,6 @@ pub(crate) async fn check(db: Db) -> std::result::Result<(), problem::Problem> {
         format!("{kind} {id} is in quarantine since {since}: {error}{more}; see `moneta quarantine list`"),
     ))
 }
+
+#[cfg(test)]
+mod tests;

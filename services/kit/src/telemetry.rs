@@ -52,3 +52,8 @@ pub fn metrics() -> &'static PrometheusHandle {
         handle
     })
 }
+
+/// Sets a gauge, for services that measure nothing else.
+pub fn gauge(name: &'static str, value: f64) {
+    metrics::gauge!(name).set(value);
+}

@@ -33,6 +33,10 @@ impl KeyRing {
 
     /// The user's key for a service's data; nothing when there is none, or when it was destroyed.
     pub fn find_user_key(&self, user: UserId, scope: &str) -> Result<Option<UserKey>, Error> {
+        // A copy of the keys from before the erasure may have been put back beside the mark.
+        if self.is_destroyed(user) {
+            return Ok(None);
+        }
         let path = self.folder(user).join(scope);
         match fs::read(&path) {
             Ok(wrapped) => Ok(Some(self.unwrap(&wrapped)?)),
@@ -58,19 +62,7 @@ impl KeyRing {
     /// Destroys every key of a user for good; again, it changes nothing.
     pub fn destroy_user_keys(&self, user: UserId) -> Result<(), Error> {
         let folder = self.folder(user);
-        let all = || -> std::io::Result<()> {
-            make_folder(&folder)?;
-            fs::File::create(folder.join(TOMBSTONE))?.sync_all()?;
-            sync(&folder)?;
-            for entry in fs::read_dir(&folder)? {
-                let path = entry?.path();
-                if path.file_name().is_some_and(|name| name != TOMBSTONE) {
-                    destroy(&path)?;
-                }
-            }
-            sync(&folder)
-        };
-        all().map_err(|source| failed(&folder, source))
+        destroy_all(&folder).map_err(|source| failed(&folder, source))
     }
 
     /// Whether the user's keys were destroyed.
@@ -98,10 +90,25 @@ impl KeyRing {
         String::from_utf8(bytes).map_err(|_| Error::Sealed)
     }
 
-    fn folder(&self, user: UserId) -> PathBuf {
-        let name = user.to_string();
-        self.users.join(&name[..2]).join(name)
+    /// Whether a text of a column was sealed.
+    pub fn is_sealed(stored: &str) -> bool {
+        stored.starts_with(SEALED)
     }
+
+    fn folder(&self, user: UserId) -> PathBuf {
+        folder_of(&self.users, user)
+    }
+}
+
+fn folder_of(users: &Path, user: UserId) -> PathBuf {
+    let name = user.to_string();
+    users.join(&name[..2]).join(name)
+}
+
+/// Destroys every key of a user in a data directory that nobody works in; it needs no master key.
+pub(crate) fn bury(data_dir: &Path, user: UserId) -> Result<(), Error> {
+    let folder = folder_of(&data_dir.join("keys").join("users"), user);
+    destroy_all(&folder).map_err(|source| failed(&folder, source))
 }
 
 fn purpose(user: UserId, field: &str) -> String {
@@ -127,6 +134,20 @@ fn keep(folder: &Path, scope: &str, wrapped: &[u8]) -> std::io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Leaves the mark that keys were destroyed, and destroys them.
+fn destroy_all(folder: &Path) -> std::io::Result<()> {
+    make_folder(folder)?;
+    crate::files::create(&folder.join(TOMBSTONE))?.sync_all()?;
+    sync(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name != TOMBSTONE) {
+            destroy(&path)?;
+        }
+    }
+    sync(folder)
 }
 
 /// Overwrites a file where it lies, waits for the disk, and removes it.

@@ -126,6 +126,44 @@ async fn every_ball_has_come_to_rest_when_it_is_quiet() {
     stage.stop().await;
 }
 
+/// Waits for somebody who never comes.
+struct Forlorn;
+
+#[async_trait]
+impl Handler for Forlorn {
+    async fn handle(&self, _: &Envelope) -> Result<(), HandlerError> {
+        Err(HandlerError::unavailable("nobody is there"))
+    }
+}
+
+const FORLORN: ServiceDef = ServiceDef {
+    name: "forlorn",
+    needs: &[],
+    migrations: MIGRATIONS,
+    build: |_| {
+        Box::pin(async {
+            let (group, types) = ("forlorn", &[Ping::TYPE] as &[_]);
+            Ok(Service::new().subscribe(Subscription { group, types, handler: Arc::new(Forlorn) }))
+        })
+    },
+};
+
+#[tokio::test]
+async fn what_is_parked_never_stops_a_live_market_and_what_is_at_work_is_given_its_time() {
+    let stage = Stage::start(&[FORLORN], |config| config.with("clock.mode", "wall")).await;
+    let quiet = stage.running().quiet();
+    stage.publish(&Ping { ball: 1, hits: 0 }, Cause::named("serve")).await;
+    assert!(quiet.settled(Duration::from_secs(60)).await, "it goes on, whatever is parked");
+    assert!(!quiet.is_quiet().await.unwrap(), "a replay would wait");
+    let parked: u64 = stage.bus().backlog().await.unwrap().groups.iter().map(|group| group.parked).sum();
+    assert_eq!(parked, 1, "and nothing is lost");
+    let work = quiet.hold();
+    assert!(!quiet.settled(Duration::from_millis(50)).await, "work is given its time");
+    drop(work);
+    assert!(quiet.settled(Duration::from_secs(60)).await);
+    stage.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_crash_in_mid_play_loses_and_doubles_nothing() {
     let mut stage = Stage::start(&[LEFT, RIGHT], |config| config).await;

@@ -139,6 +139,46 @@ async fn a_client_whose_every_call_fails_does_not_refuse_another_clients_call() 
     stage.stop().await;
 }
 
+/// A tenth of a second is a fair wait, so that what is late is late soon.
+async fn short_deadlines() -> Stage {
+    Stage::start(&[PLAIN], |config| config.with("client.pause_ms", 1_u64).with("client.deadline_ms", 100_u64)).await
+}
+
+fn late_call(stage: &Stage, caller: &str) -> Call {
+    stage.call_service(caller).once().deadline(Duration::from_millis(200))
+}
+
+#[tokio::test]
+async fn a_client_whose_own_requests_take_too_long_does_not_close_the_way_for_others() {
+    let stage = short_deadlines().await;
+    let transport = stage.directory().transport("portfolio").unwrap();
+    let late = (0..40).map(|_| {
+        let (transport, call) = (transport.clone(), late_call(&stage, "slow"));
+        async move { Problem::from_status(&call_echo(transport, &call).await.unwrap_err()).code }
+    });
+    for code in futures::future::join_all(late).await {
+        assert_eq!(code, "deadline_exceeded", "every call went through to the service");
+    }
+    assert_eq!(transport.breaker_state(), "closed");
+    call_echo(transport, &stage.call_service("test")).await.unwrap();
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_for_everybody_is_left_alone() {
+    let stage = short_deadlines().await;
+    let transport = stage.directory().transport("portfolio").unwrap();
+    for caller in ["slow 1", "slow 2", "slow 3"] {
+        assert_eq!(transport.breaker_state(), "closed", "{caller}");
+        let call = late_call(&stage, caller);
+        assert!(call_echo(transport.clone(), &call).await.is_err());
+    }
+    assert_eq!(transport.breaker_state(), "open");
+    let refused = call_echo(transport, &stage.call_service("test")).await.unwrap_err();
+    assert_eq!(Problem::from_status(&refused).code, "circuit_open");
+    stage.stop().await;
+}
+
 #[tokio::test]
 async fn a_service_starts_degraded_without_what_it_needs_and_says_so() {
     const NEEDY: ServiceDef = ServiceDef {

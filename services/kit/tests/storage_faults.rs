@@ -168,6 +168,33 @@ async fn a_place_that_cannot_be_opened_is_named_as_such() {
     assert_eq!(Problem::from(error).code, "storage_unavailable");
 }
 
+#[tokio::test]
+async fn bytes_that_are_not_what_was_written_are_of_the_place_and_kill_no_event() {
+    let _beside_others = ALONE.read().await;
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path(), "payer").await;
+    for nth in 0..50 {
+        pay(&db, Cause::named(&format!("payment {nth}"))).await.unwrap();
+    }
+    db.scrub().await.unwrap();
+    db.close().await;
+    let file = folder.path().join("payer/payer.db");
+    let whole = std::fs::read(&file).unwrap();
+    // A read that the device fails at looks to SQLite like such bytes (SQLITE_IOERR_CORRUPTFS is told as SQLITE_CORRUPT).
+    let mut pages = whole.clone();
+    pages[4096..].fill(0x5a);
+    for damaged in [pages, vec![0x5a; whole.len()]] {
+        std::fs::write(&file, damaged).unwrap();
+        let opened = Db::open(&sqlite_url(&file), "payer", MIGRATIONS).await;
+        let error = match opened {
+            Err(error) => error,
+            Ok(db) => db.fetch_all("SELECT * FROM entries", args![]).await.unwrap_err(),
+        };
+        assert_eq!(error.kind(), ErrorKind::Storage, "{error:?}");
+        assert_eq!(format!("{:?}", HandlerError::from(error).remedy), "Wait");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn every_file_of_a_store_is_for_its_owner_alone() {

@@ -63,3 +63,59 @@ async fn an_engine_that_is_not_there_is_named_without_its_password() {
     let error = Db::open("oracle://moneta:secret@db/x", "a", &[]).await.unwrap_err().to_string();
     assert!(error.contains("oracle://…@db/x") && !error.contains("secret"), "{error}");
 }
+
+/// A reader that looks at the state of now until it is told to end.
+async fn old_reader(url: &str) -> sqlx::AnyConnection {
+    use sqlx::{Connection as _, Executor as _};
+    let mut reader = sqlx::AnyConnection::connect(url).await.unwrap();
+    reader.execute("BEGIN").await.unwrap();
+    reader.fetch_all("SELECT x FROM a").await.unwrap();
+    reader
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reader_of_an_old_state_holds_up_neither_an_erasure_nor_writers_and_what_is_left_goes_when_it_ends() {
+    use std::time::{Duration, Instant};
+    let folder = tempfile::tempdir().unwrap();
+    let (file, log) = (folder.path().join("a.db"), folder.path().join("a.db-wal"));
+    let url = sqlite_url(&file);
+    let db = Db::open(&url, "a", &[ONE]).await.unwrap();
+    let write = async |text: &str| {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute("DELETE FROM a", args![]).await.unwrap();
+        tx.execute("INSERT INTO a (x) VALUES ($1)", args![text]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    write("zephyrine was here").await;
+    let reader = old_reader(&url).await;
+    write("nothing").await;
+
+    let started = Instant::now();
+    let (scrubbed, longest) = futures::join!(db.scrub(), async {
+        let mut longest = Duration::ZERO;
+        for nth in 0..20 {
+            let begun = Instant::now();
+            write(&format!("other work {nth}")).await;
+            longest = longest.max(begun.elapsed());
+        }
+        longest
+    });
+    assert!(!scrubbed.unwrap(), "the reader holds it");
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(longest < Duration::from_secs(4), "a writer waited for {longest:?}");
+    assert_eq!(db.scrubbed().await.unwrap_err().code, "log_in_use", "nobody is told that it is gone");
+    assert!(db.scrubbing());
+
+    // Nobody asks again, and it is done all the same.
+    let shows = |path: &std::path::Path| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        bytes.windows(9).any(|window| window == b"zephyrine")
+    };
+    assert!(shows(&log), "until then the log shows it");
+    sqlx::Connection::close(reader).await.unwrap();
+    while db.scrubbing() {
+        moneta_kit::entropy::pause(Duration::from_millis(20)).await;
+        assert!(started.elapsed() < Duration::from_secs(60), "it never ends");
+    }
+    assert!(!shows(&log) && !shows(&file), "every byte is gone");
+}

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use moneta_contracts::common;
 use moneta_contracts::market_data::market_data_server::MarketData;
 use moneta_contracts::market_data::{
     HistoryRequest, HistoryResponse, LatestPrice, LatestPricesRequest, LatestPricesResponse, ListInstrumentsRequest,
     ListInstrumentsResponse, MarketStateRequest, MarketStateResponse, ReplayAdvanceRequest, ReplayAdvanceResponse,
     ReplayStatusRequest, ReplayStatusResponse,
 };
+use moneta_contracts::{common, convert};
 use moneta_kit::identity;
 use moneta_kit::problem::{Problem, parse, parse_opt_date};
 use moneta_types::{Clock, Date, Symbol};
@@ -220,6 +220,7 @@ impl MarketDataService {
 
 /// Symbols of a request, each once, in the order of their first mention.
 fn symbols(texts: &[String]) -> Result<Vec<Symbol>, Problem> {
+    let texts = convert::list("symbols", texts).map_err(Problem::from)?;
     let mut symbols: Vec<Symbol> = Vec::with_capacity(texts.len());
     for text in texts {
         let symbol = parse("symbols", text)?;

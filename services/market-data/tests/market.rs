@@ -2,14 +2,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use moneta_contracts::events::{BarClosed, MarketMoved, SessionClosed};
 use moneta_contracts::market_data::{
     HistoryRequest, LatestPricesRequest, ListInstrumentsRequest, MarketStateRequest, ReplayAdvanceRequest,
     ReplayStatusRequest,
 };
+use moneta_kit::args;
+use moneta_kit::bus::{Envelope, Handler, HandlerError, Subscription};
 use moneta_kit::identity::Role;
 use moneta_kit::problem::Problem;
+use moneta_kit::quarantine::{self, Unit};
+use moneta_kit::service::{Service, ServiceDef};
 use moneta_kit::testing::Stage;
 use moneta_market_data::SERVICE;
 use moneta_market_data::import::{Importer, Options};
@@ -254,6 +259,66 @@ async fn in_live_use_a_newly_imported_day_is_told_and_old_history_is_not() {
     let refused =
         stage.directory().market_data().replay_advance(call.request(ReplayAdvanceRequest {})).await.unwrap_err();
     assert_eq!(Problem::from_status(&refused).code, "no_replay");
+}
+
+/// Never done with anything.
+struct Stuck;
+
+#[async_trait::async_trait]
+impl Handler for Stuck {
+    async fn handle(&self, _: &Envelope) -> Result<(), HandlerError> {
+        Err(HandlerError::unavailable("for ever"))
+    }
+}
+
+const STUCK: ServiceDef = ServiceDef {
+    name: "stuck",
+    needs: &[],
+    migrations: &[],
+    build: |_| {
+        Box::pin(async {
+            let (group, types) = ("stuck", &["*"] as &[_]);
+            Ok(Service::new().subscribe(Subscription { group, types, handler: Arc::new(Stuck) }))
+        })
+    },
+};
+
+#[tokio::test]
+async fn in_live_use_neither_a_poisoned_bar_nor_a_parked_event_stops_the_days() {
+    let mut stage = Stage::start(&[SERVICE, STUCK], |config| {
+        config.with("market_data.reference_symbol", "MKT").with("clock.mode", "wall")
+    })
+    .await;
+    import(&stage).await;
+    stage.restart().await;
+    while stage.db("market-data").fetch_optional("SELECT date FROM feed", args![]).await.unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
+    // A thousandfold leap that an earlier version took: imported as genuine, and no longer known as such.
+    let files = ["MKT", "AAA"].map(|symbol| stage.data_dir().join(format!("files/{symbol}.csv")));
+    std::fs::write(&files[0], "date,close\n2020-01-08,91\n2020-01-09,92\n").unwrap();
+    std::fs::write(&files[1], "date,close\n2020-01-08,9000\n2020-01-09,9\n").unwrap();
+    let leap = |day: &str| ("AAA".parse().unwrap(), day.parse().unwrap());
+    let allow_jumps = [leap("2020-01-08"), leap("2020-01-09")].into();
+    import_files(&stage, &files, Options { allow_jumps, ..Options::default() }).await;
+    let mut tx = stage.db("market-data").begin().await.unwrap();
+    tx.execute("DELETE FROM allowed_jumps", args![]).await.unwrap();
+    tx.commit().await.unwrap();
+    stage.restart().await;
+    let mut activity = stage.bus().activity();
+    while stage.events::<SessionClosed>().await.len() < 2 {
+        activity.changed().await.unwrap();
+    }
+    let told: Vec<(String, Vec<String>)> = (stage.events::<BarClosed>().await.iter())
+        .map(|day| (day.date.to_string(), day.bars.iter().map(|bar| bar.symbol.to_string()).collect()))
+        .collect();
+    let without = |day: &str| (day.to_owned(), vec!["MKT".to_owned()]);
+    assert_eq!(told, [without("2020-01-08"), without("2020-01-09")], "the instrument is left out, and not the day");
+    let held = quarantine::list(stage.db("market-data")).await.unwrap();
+    assert_eq!((held.len(), held[0].unit.clone()), (1, Unit::new("instrument", "AAA")), "{held:?}");
+    let stuck = stage.bus().backlog().await.unwrap().groups.into_iter().find(|group| group.group == "stuck").unwrap();
+    assert!(stuck.parked > 0, "it was parked all the time: {stuck:?}");
+    stage.stop().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,8 @@
 //! The command line.
+mod backups;
+
+pub use backups::{Backup, BackupSecret, PruneBackups, Restore, VerifyBackup};
+
 use clap::{Args, Parser, Subcommand};
 use moneta_types::Date;
 use std::{net::SocketAddr, path::PathBuf};
@@ -64,65 +68,26 @@ pub enum Command {
     Config(ConfigCommand),
     /// Back the data directory up into a folder, encrypted, while the platform runs; what did not change is stored once.
     Backup(Backup),
-    /// Bring a backup back to a data directory that is not there yet.
+    /// Bring a backup back to a data directory that is not there yet: the state of the instant at which it was taken.
     Restore(Restore),
-    /// Read every byte of the backups in a folder and compare it with its digest.
+    /// Read every byte of the backups in a folder and compare it with its digest, and miss those that were taken away.
     VerifyBackup(VerifyBackup),
+    /// Remove old backups by a rule, and what only they had.
+    PruneBackups(PruneBackups),
 }
 
-/// What opens the backups of a folder; without a key file it is a passphrase, read from MONETA_BACKUP_PASSPHRASE or asked.
-#[derive(Debug, Clone, Args)]
-pub struct BackupSecret {
-    /// File with a key of 64 hexadecimal digits, as `openssl rand -hex 32` makes one.
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-}
-
-/// `moneta backup`
+/// What is set aside.
 #[derive(Debug, Args)]
-pub struct Backup {
-    /// Folder of the backups, made with the first.
-    pub folder: PathBuf,
-    /// Take the keys along: whoever has the backup and its secret can then read all personal data.
+pub struct Aside {
+    /// portfolio, order, instrument or client.
+    pub kind: String,
+    /// Which one.
+    pub id: String,
+    /// The service that has set it aside; left out: every one that has.
     #[arg(long)]
-    pub with_keys: bool,
-    #[command(flatten)]
-    pub secret: BackupSecret,
+    pub service: Option<String>,
     #[command(flatten)]
     pub common: Common,
-}
-
-/// `moneta restore`
-#[derive(Debug, Args)]
-pub struct Restore {
-    /// Folder of the backups.
-    pub folder: PathBuf,
-    /// The newest backup that was taken at this time or before (RFC 3339, 2026-11-27T22:00:00Z) [default: the newest]. What
-    /// happened between it and this time does not come back.
-    #[arg(long, value_name = "TIME", conflicts_with = "id")]
-    pub at: Option<String>,
-    /// The backup with this id.
-    #[arg(long)]
-    pub id: Option<String>,
-    #[command(flatten)]
-    pub secret: BackupSecret,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-/// `moneta verify-backup`
-#[derive(Debug, Args)]
-pub struct VerifyBackup {
-    /// Folder of the backups.
-    pub folder: PathBuf,
-    /// Only the backup with this id.
-    #[arg(long)]
-    pub id: Option<String>,
-    #[command(flatten)]
-    pub secret: BackupSecret,
-    /// Print JSON for programs instead of a table.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `moneta quarantine …`
@@ -133,38 +98,37 @@ pub enum Quarantine {
         #[command(flatten)]
         common: Common,
     },
-    /// One of them, with the events that it missed.
-    Show {
-        /// portfolio, order or instrument.
-        kind: String,
-        /// Which one.
-        id: String,
-        #[command(flatten)]
-        common: Common,
-    },
+    /// One of them, with the events that it missed and those that were skipped for it.
+    Show(Aside),
     /// Have the running service do again, in order, what was missed. It stays set aside until it is released.
     Retry {
-        /// portfolio, order or instrument.
-        kind: String,
-        /// Which one.
-        id: String,
+        #[command(flatten)]
+        aside: Aside,
         /// Who asks, for the audit log.
         #[arg(long, default_value = "operator")]
         by: String,
+    },
+    /// Give up an event that it missed and that can never be done; the audit log keeps who did and why.
+    Skip {
         #[command(flatten)]
-        common: Common,
+        aside: Aside,
+        /// The event, as `show` names it; left out: the first that it missed.
+        #[arg(long)]
+        event: Option<String>,
+        /// Why it is never done.
+        #[arg(long)]
+        reason: String,
+        /// Who decides, for the audit log.
+        #[arg(long)]
+        by: String,
     },
     /// Let it go on; refused while something that it missed is undone.
     Release {
-        /// portfolio, order or instrument.
-        kind: String,
-        /// Which one.
-        id: String,
+        #[command(flatten)]
+        aside: Aside,
         /// Who asks, for the audit log.
         #[arg(long, default_value = "operator")]
         by: String,
-        #[command(flatten)]
-        common: Common,
     },
 }
 
@@ -429,6 +393,12 @@ pub enum Audit {
         /// The key that an export's statement must be signed with, hexadecimal.
         #[arg(long, requires = "export")]
         key: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Put back entries that were changed or removed, from the event log, where the sealed head proves them; a running process
+    /// then records what waited.
+    Mend {
         #[command(flatten)]
         common: Common,
     },

@@ -1,16 +1,19 @@
 //! What commands print: a table for people, JSON for programs. Who closes the pipe has read enough, and that is no error.
-use crate::Result;
+use crate::{Error, Result};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::{
     fmt::Arguments,
     io::{self, ErrorKind, Write},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
 use tokio::sync::watch;
 
 /// Whether nobody reads standard output any more.
 static CLOSED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// What became of standard output when it could not be written, but for a reader that went away.
+static FAILED: OnceLock<String> = OnceLock::new();
 
 /// Writes to standard output, for the `print!` and `println!` of this program.
 pub fn print(text: Arguments<'_>) {
@@ -34,14 +37,27 @@ pub fn is_closed() -> bool {
     *CLOSED.borrow()
 }
 
-/// Standard output that remembers that it was closed. Each write is passed on at once, as lines to a terminal are.
+/// Ok when everything that was printed is where it was printed to. On a full disk it is not, and a file that was cut off must
+/// not be taken for a whole one.
+pub fn whole() -> Result<()> {
+    let _ = Stdout.flush();
+    FAILED.get().map_or(Ok(()), |error| Err(Error::Failed(format!("the answer could not be written whole: {error}"))))
+}
+
+/// Standard output that remembers that it was closed, or failed. Each write is passed on at once, as lines to a terminal are.
 #[derive(Debug)]
 pub struct Stdout;
 
 impl Stdout {
     fn note<T>(outcome: io::Result<T>) -> io::Result<T> {
-        if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
-            CLOSED.send_replace(true);
+        match &outcome {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                CLOSED.send_replace(true);
+            }
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                let _ = FAILED.set(error.to_string());
+            }
+            _ => {}
         }
         outcome
     }

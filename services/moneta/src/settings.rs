@@ -99,6 +99,7 @@ pub fn existing_data_dir(config: &Config) -> Result<PathBuf> {
         )));
     }
     moneta_kit::data_dir::check_presence(&folder)?;
+    moneta_kit::data_dir::check_secrets(&folder, &config.global()?)?;
     Ok(folder)
 }
 
@@ -110,7 +111,7 @@ pub fn data_dir_to_fill(config: &Config, common: &Common) -> Result<PathBuf> {
     }
     let folder = config.global()?.data_dir;
     moneta_kit::files::make_folder(&folder)?;
-    Ok(folder)
+    existing_data_dir(config)
 }
 
 /// Writes what the data directory was made with, for later commands on it.

@@ -204,3 +204,28 @@ fn everything_that_the_program_makes_is_for_its_owner_alone() {
     }
     drop(feed);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_a_full_disk_cuts_off_is_a_failure_and_a_full_log_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for args in [&["features", "list"][..], &["features", "list", "--json"], &["config", "print"]] {
+        let output = moneta(folder.path(), args).stdout(full()).stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("could not be written whole") && told.contains("No space left"), "{args:?}: {told}");
+        // Nor does it matter that nobody can be told.
+        let output = moneta(folder.path(), args).stdout(full()).stderr(full()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+    }
+    let args = ["run", "--services", "market-data", "--data-dir", "data"];
+    let mut command = moneta(folder.path(), &args);
+    command.env("MONETA__LOG", "debug").stdout(Stdio::piped()).stderr(full());
+    let mut child = command.spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert!(line.contains("listens on"), "{line}");
+    let _running = Feed(child, output);
+}

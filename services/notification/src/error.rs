@@ -53,12 +53,26 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A text cannot be sealed or opened; the user's keys may be destroyed.
+    #[error(transparent)]
+    Keys(#[from] moneta_kit::keys::Error),
     /// An event could not be read.
     #[error(transparent)]
     Event(#[from] moneta_kit::bus::Error),
     /// The mail server's configuration is not valid.
     #[error("configuration: notification.smtp: {0}")]
     Smtp(String),
+}
+
+impl Error {
+    /// Whether something that everybody needs is down or fails, which says nothing about one client.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Upstream { status, .. } => crate::reactions::is_outage(status),
+            Self::Store(error) => error.retryable(),
+            _ => false,
+        }
+    }
 }
 
 impl From<Error> for Problem {
@@ -76,6 +90,7 @@ impl From<Error> for Problem {
             Error::Refused(problem) => problem,
             Error::Value(error) => error.into(),
             Error::Store(error) => error.into(),
+            Error::Keys(error) => error.into(),
             Error::Answer { .. } | Error::Event(_) | Error::Smtp(_) => Problem::internal(error),
         }
     }

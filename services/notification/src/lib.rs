@@ -21,6 +21,7 @@ use futures::FutureExt;
 use moneta_contracts::notification::notification_server::NotificationServer;
 use moneta_kit::{
     bus::Subscription,
+    quarantine::ByClient,
     service::{Service, ServiceContext, ServiceDef, StartError},
     store::Migration,
 };
@@ -41,7 +42,7 @@ pub const SERVICE: ServiceDef = ServiceDef {
 
 async fn build(context: ServiceContext) -> Result<Service, StartError> {
     let config: Config = context.config.section("notification")?;
-    let store = Store::new(context.db.clone());
+    let store = Store::new(context.db.clone(), context.keys.clone());
     let mailer = Mailer::new(&config.smtp)?;
     let outgoing = Outgoing::new(mailer.is_some());
     let contact = context.config.global()?.contact;
@@ -50,10 +51,12 @@ async fn build(context: ServiceContext) -> Result<Service, StartError> {
             "no contact of the firm is configured: messages say so where they ask somebody to get in touch (contact.email)"
         );
     }
-    let reactor = Reactor::new(context.clone(), store.clone(), outgoing.clone(), contact);
+    let reactor = Arc::new(Reactor::new(context.clone(), store.clone(), outgoing.clone(), contact));
+    let by_client = ByClient::new(Arc::clone(&reactor) as _, context.db.clone(), context.clock.clone());
     let mut service = Service::new()
         .grpc(NotificationServer::new(service::Face::new(App::new(context.clone(), store.clone()))))
-        .subscribe(Subscription { group: reactions::GROUP, types: reactions::TYPES, handler: Arc::new(reactor) });
+        .subscribe(Subscription { group: reactions::GROUP, types: reactions::TYPES, handler: Arc::new(by_client) })
+        .repairs(reactor);
     if let Some(mailer) = mailer {
         let worker = Worker::new(context, store, mailer, outgoing, config.delivery);
         service = service.task("email", worker.run());

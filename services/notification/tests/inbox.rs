@@ -258,3 +258,21 @@ async fn after_an_erasure_nothing_is_left_and_nothing_more_is_told() {
     scene.publish(&trade("ada"), "another fill").await;
     assert!(scene.inbox("ada").await.is_empty());
 }
+
+#[tokio::test]
+async fn what_is_told_is_sealed_and_ends_with_the_users_key() {
+    let scene = Scene::start().await;
+    scene.publish(&trade("ada"), "fill").await;
+    let told = scene.inbox("ada").await.remove(0);
+    assert!(!told.title.is_empty() && !told.body.is_empty());
+    for text in [told.title.as_str(), told.body.lines().next().unwrap()] {
+        assert_eq!(scene.stage.files_with(text), Vec::<std::path::PathBuf>::new(), "{text}");
+    }
+    // His keys end before this service hears of it, and what happens meanwhile is told to nobody.
+    let ring = moneta_kit::keys::KeyRing::load(scene.stage.data_dir(), None).unwrap();
+    ring.destroy_user_keys(user("ada")).unwrap();
+    scene.publish(&trade("ada"), "another fill").await;
+    let left = scene.inbox("ada").await;
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].title.as_str(), left[0].body.as_str()), ("", ""));
+}

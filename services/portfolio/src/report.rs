@@ -125,6 +125,7 @@ pub async fn performance(reader: &mut Reader<'_>, state: &Portfolio, asked: Aske
                 twr_index: fraction(rebased(point.link.index)),
             })
             .collect(),
+        not_valued: Vec::new(),
     })
 }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 use moneta_contracts::{
     convert,
+    events::SessionClosed,
     market_data::ListInstrumentsRequest,
     portfolio::{self as pb, portfolio_server},
     trading::GetCommittedCashRequest,
@@ -24,7 +25,7 @@ use moneta_kit::{
     service::ServiceContext,
     store::Db,
 };
-use moneta_types::{Cause, Clock, Currency, HeldAction, Money, PortfolioId, Symbol, TransactionId, UserId};
+use moneta_types::{Cause, Clock, Currency, Date, HeldAction, Money, PortfolioId, Symbol, TransactionId, UserId};
 use rust_decimal::Decimal;
 use tonic::{Request, Response, Status};
 
@@ -77,6 +78,14 @@ impl Service {
 
     const fn reader(&self) -> Reader<'_> {
         Reader::Committed(&self.db)
+    }
+
+    /// Days of a period whose valuation operators gave up, because it could not be done. Why is staff's to know.
+    async fn not_valued(&self, id: PortfolioId, asked: &Asked) -> Result<Vec<String>, Problem> {
+        let skipped = quarantine::skipped(&self.db, &Unit::new(PORTFOLIO, id)).await?;
+        let days = skipped.iter().filter_map(|skipped| skipped.envelope.decode::<SessionClosed>().ok());
+        let within = |day: &Date| asked.from.is_none_or(|from| from <= *day) && asked.to.is_none_or(|to| *day <= to);
+        Ok(days.map(|session| session.date).filter(within).map(|day| day.to_string()).collect())
     }
 
     async fn listed(&self, id: PortfolioId) -> Result<pb::PortfolioView, Problem> {
@@ -213,18 +222,19 @@ impl portfolio_server::Portfolio for Service {
             caller.may_see(owner, "user", owner)?;
             Some(owner)
         };
-        let mut portfolios = Vec::new();
+        let (mut portfolios, mut unreadable) = (Vec::new(), Vec::new());
         for id in store::ids(&mut self.reader(), owner).await.map_err(Problem::from)? {
             match self.listed(id).await {
                 Ok(view) => portfolios.push(view),
-                // One that cannot be read is not shown, and hides none of the others.
+                // One that cannot be read is named, and hides none of the others.
                 Err(problem) if matches!(problem.kind, ProblemKind::Internal | ProblemKind::InvalidArgument) => {
-                    tracing::error!(portfolio = %id, %problem, "a portfolio is left out of a list");
+                    tracing::error!(portfolio = %id, %problem, "a portfolio of a list cannot be read");
+                    unreadable.push(id.to_string());
                 }
                 Err(problem) => return Err(problem.into()),
             }
         }
-        Ok(Response::new(pb::ListPortfoliosResponse { portfolios }))
+        Ok(Response::new(pb::ListPortfoliosResponse { portfolios, unreadable }))
     }
 
     async fn get_portfolio(&self, request: Request<pb::GetPortfolioRequest>) -> Answer<pb::PortfolioView> {
@@ -245,10 +255,10 @@ impl portfolio_server::Portfolio for Service {
         let (caller, call) = (identity::caller(&request)?.clone(), Call::forward(&request));
         let body = request.into_inner();
         let portfolio = self.changeable(&caller, &body.portfolio_id).await?;
-        let target = Target::parse(pairs(&body.target)).map_err(Problem::from)?;
+        let target = Target::parse(pairs(&body.target)?).map_err(Problem::from)?;
         // The adviser's targets are of instruments that it has forecasts of; a person may mistype.
         if !caller.is_service() {
-            self.are_traded(&call, pairs(&body.target).map(|(symbol, _)| symbol)).await?;
+            self.are_traded(&call, pairs(&body.target)?.map(|(symbol, _)| symbol)).await?;
         }
         let source = text("source", &body.source, 0)?;
         let state = portfolio::set_target(&self.db, &self.clock, &self.config, portfolio.id, target, source)
@@ -262,8 +272,9 @@ impl portfolio_server::Portfolio for Service {
         let body = request.into_inner();
         let state = self.visible(&caller, &body.portfolio_id).await?;
         let asked = self.asked(&body.from, &body.to)?;
+        let not_valued = self.not_valued(state.id, &asked).await?;
         let found = report::performance(&mut self.reader(), &state, asked).await.map_err(Problem::from)?;
-        Ok(Response::new(found))
+        Ok(Response::new(pb::PerformanceResponse { not_valued, ..found }))
     }
 
     async fn transactions(&self, request: Request<pb::TransactionsRequest>) -> Answer<pb::TransactionsResponse> {
@@ -310,7 +321,7 @@ impl portfolio_server::Portfolio for Service {
         let target = if body.target.is_empty() {
             state.target.clone().ok_or(Error::NoTarget).map_err(Problem::from)?
         } else {
-            Target::parse(pairs(&body.target)).map_err(Problem::from)?
+            Target::parse(pairs(&body.target)?).map_err(Problem::from)?
         };
         let mut limits = self.config.limits();
         limits.band = share("band", &body.band)?.unwrap_or(limits.band);
@@ -389,6 +400,7 @@ fn share(field: &str, text: &str) -> Result<Option<Decimal>, Problem> {
     parse_decimal(field, text, Some(Decimal::ZERO..=Decimal::ONE)).map(Some)
 }
 
-fn pairs(weights: &[moneta_contracts::common::Weight]) -> impl Iterator<Item = (&str, &str)> {
-    weights.iter().map(|weight| (weight.symbol.as_str(), weight.weight.as_str()))
+fn pairs(weights: &[moneta_contracts::common::Weight]) -> Result<impl Iterator<Item = (&str, &str)>, Problem> {
+    let weights = convert::list("target", weights).map_err(Problem::from)?;
+    Ok(weights.iter().map(|weight| (weight.symbol.as_str(), weight.weight.as_str())))
 }

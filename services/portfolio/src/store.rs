@@ -197,8 +197,9 @@ pub async fn forget(tx: &mut Tx, owner: UserId) -> Result<()> {
         args![owner],
     )
     .await?;
-    tx.execute("UPDATE portfolios SET name = '', client_reference = portfolio_id WHERE owner_id = $1", args![owner])
-        .await?;
+    let sql =
+        "UPDATE portfolios SET name = '', client_reference = portfolio_id, target_source = NULL WHERE owner_id = $1";
+    tx.execute(sql, args![owner]).await?;
     Ok(())
 }
 

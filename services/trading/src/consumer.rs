@@ -1,15 +1,16 @@
 //! What the trading service does when something happened elsewhere: at a day's bars the paper broker works its orders and
 //! the fills are recorded and told in one transaction; at a session's close orders expire; and portfolios tell of their
-//! cash and of the executions they have booked.
+//! cash and of the executions they have booked. What tells of a stop cancels what works.
 use crate::{
     Error, Result,
-    broker::paper::PaperBroker,
-    desk::{Desk, holds},
+    broker::{Report, Standing, paper::PaperBroker},
+    desk::{Desk, Stop},
     store::{self, Reader},
 };
 use async_trait::async_trait;
 use moneta_contracts::events::{
-    BarClosed, Event, HoldPlaced, HoldReleased, PortfolioUpdated, SessionClosed, UserErased,
+    BarClosed, ClientStopChanged, Event, HoldPlaced, HoldReleased, KillSwitchChanged, PortfolioUpdated, SessionClosed,
+    UserErased,
 };
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
@@ -28,6 +29,8 @@ pub const TYPES: &[&str] = &[
     PortfolioUpdated::TYPE,
     HoldPlaced::TYPE,
     HoldReleased::TYPE,
+    ClientStopChanged::TYPE,
+    KillSwitchChanged::TYPE,
     UserErased::TYPE,
 ];
 
@@ -54,10 +57,8 @@ impl Consumer {
         } else if event.is::<SessionClosed>() {
             let day: SessionClosed = event.decode()?;
             self.paper.end_day(event, day.date).await?;
-        } else if event.is::<HoldPlaced>()
-            && let Some(hold) = holds::of_event(&event.decode()?, event.time)?
-        {
-            self.desk.take_hold(&hold).await?;
+        } else if let Some(stop) = Stop::of(event)? {
+            self.desk.take_stop(&stop).await?;
         }
         Ok(())
     }
@@ -70,7 +71,7 @@ impl Handler for Consumer {
         let mut tx = self.desk.db.begin().await?;
         if event.is::<UserErased>() {
             // Doing it again changes nothing, and a crash may have come before the end.
-            store::forget_keys(&mut tx, event.decode::<UserErased>()?.user_id).await?;
+            store::forget(&mut tx, event.decode::<UserErased>()?.user_id).await?;
             tx.commit().await?;
             return Ok(self.desk.db.scrubbed().await?);
         }
@@ -85,9 +86,11 @@ impl Handler for Consumer {
             }
         } else if event.is::<HoldReleased>() {
             let released: HoldReleased = event.decode()?;
-            store::end_hold(&mut tx, released.hold_id).await?;
-        } else if !event.is::<HoldPlaced>() {
+            store::end_hold(&mut tx, released.hold_id, released.user_id).await?;
+        } else if event.is::<BarClosed>() || event.is::<SessionClosed>() {
             self.desk.apply_all(&mut tx, event).await?;
+        } else if let Some(stop) = Stop::of(event)? {
+            self.desk.miss_stop(&mut tx, event, &stop).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -98,10 +101,32 @@ impl Handler for Consumer {
 #[async_trait]
 impl Repair for Consumer {
     async fn redo(&self, tx: &mut Tx, unit: &Unit, missed: &Missed) -> Result<(), HandlerError> {
+        if let Some(stop) = Stop::of(&missed.envelope)? {
+            return self.stop_one(tx, unit, &stop).await;
+        }
         let Some(report) = self.paper.redo(tx, &unit.id, &missed.envelope).await? else { return Ok(()) };
         if let Some(order) = store::find_by_client_id(&mut Reader::Within(tx), &unit.id).await? {
             self.desk.apply(tx, order.id, &report).await?;
         }
+        Ok(())
+    }
+}
+
+impl Consumer {
+    /// Cancels an order that was in quarantine when it was stopped, where the stop stands among what it missed: what came
+    /// before may have filled it, and what came after does not. A stop that was released since cancelled the others, too.
+    async fn stop_one(&self, tx: &mut Tx, unit: &Unit, stop: &Stop) -> Result<(), HandlerError> {
+        let found = store::find_by_client_id(&mut Reader::Within(tx), &unit.id).await?;
+        let Some(order) = found.filter(|order| order.state.is_working() && stop.stops(&order.intent)) else {
+            return Ok(());
+        };
+        let reason = stop.told().text();
+        let report = self.paper.cancel_within(tx, &unit.id, reason).await?.unwrap_or_else(|| Report {
+            standing: Standing::Canceled,
+            reason: reason.to_owned(),
+            executions: Vec::new(),
+        });
+        self.desk.apply(tx, order.id, &report).await?;
         Ok(())
     }
 }

@@ -70,6 +70,9 @@ pub enum Error {
     /// A neighbour answered with an error, or what it answered makes no sense.
     #[error("{0}")]
     Neighbour(Box<Problem>),
+    /// A text cannot be sealed or opened; its owner's keys may be destroyed.
+    #[error(transparent)]
+    Keys(#[from] moneta_kit::keys::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] moneta_kit::store::Error),
@@ -109,6 +112,7 @@ impl From<Error> for Problem {
             Error::Quarantined { .. } => Self::precondition("order_quarantined", message),
             Error::NoContact => Self::unavailable("broker_unavailable", message),
             Error::Neighbour(problem) => *problem,
+            Error::Keys(error) => error.into(),
             Error::Store(error) => error.into(),
             error @ (Error::UnknownState(_)
             | Error::Stored { .. }

@@ -32,7 +32,7 @@ const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
 pub const SERVICE: ServiceDef = ServiceDef {
     name: "trading",
     needs: &["market-data", "portfolio", "compliance"],
-    migrations: moneta_kit::migrations!["0001_trading", "0002_paper_broker", "0003_holds"],
+    migrations: moneta_kit::migrations!["0001_trading", "0002_paper_broker", "0003_holds", "0004_client_stops"],
     build: |context| Box::pin(build(context)),
 };
 

@@ -1,8 +1,8 @@
 //! The gRPC face: parses requests, checks who asks, and answers in the contract's messages.
 use crate::{
     controls::{KillSwitch, Scope},
-    desk::Desk,
-    order::{Order, Origin, State},
+    desk::{Desk, Stop},
+    order::{CANCELLED, KEY, Order, Origin, REASON, State},
     request::{Parsed, text},
     store::{self, Filter, Reader},
     view,
@@ -21,6 +21,8 @@ use tonic::{Request, Response, Status};
 
 /// Orders a page when the request does not say.
 const PAGE: u32 = 50;
+/// The filter for orders in which something may still happen, whatever their status is.
+const WORKING: &str = "working";
 /// Most orders a page.
 const LARGEST_PAGE: u32 = 500;
 
@@ -50,6 +52,19 @@ impl Service {
         Ok(Response::new(view::switches(&engaged, &holds)))
     }
 
+    /// An order as its owner and staff see it: what is sealed is opened.
+    fn show(&self, order: &Order) -> Result<pb::Order, Problem> {
+        let (keys, owner) = (&self.desk.context.keys, order.intent.owner);
+        let mut view = view::order(order)?;
+        view.idempotency_key = keys.open_text(owner, KEY, &view.idempotency_key)?;
+        view.reason = keys.open_text(owner, REASON, &view.reason)?;
+        Ok(view)
+    }
+
+    fn answer(&self, order: &Order) -> Answer<pb::Order> {
+        Ok(Response::new(self.show(order)?))
+    }
+
     fn reader(&self) -> Reader<'_> {
         Reader::Committed(&self.desk.db)
     }
@@ -59,10 +74,6 @@ impl Service {
         caller.sees_clients();
         if caller.is_staff() { None } else { caller.user_id().or(caller.on_behalf_of) }
     }
-}
-
-fn answer(order: &Order) -> Answer<pb::Order> {
-    Ok(Response::new(view::order(order).map_err(Problem::from)?))
 }
 
 #[tonic::async_trait]
@@ -81,7 +92,7 @@ impl trading_server::Trading for Service {
         let portfolio = parsed.portfolio;
         let may_trade = |owner| caller.may_change(owner, "portfolio", portfolio);
         let order = self.desk.submit(&call, portfolio, may_trade, |owner| parsed.intent(owner)).await?;
-        answer(&order)
+        self.answer(&order)
     }
 
     async fn cancel_order(&self, request: Request<pb::CancelOrderRequest>) -> Answer<pb::Order> {
@@ -89,17 +100,19 @@ impl trading_server::Trading for Service {
         let body = request.into_inner();
         let order = self.find(&body.order_id).await?;
         caller.may_change(order.intent.owner, "order", order.id)?;
-        let reason = text("reason", &body.reason, 0)?;
-        let reason = if reason.is_empty() { "cancelled by the client" } else { reason };
-        let order = self.desk.cancel(order.id, reason).await.map_err(Problem::from)?;
-        answer(&order)
+        let reason = match text("reason", &body.reason, 0)? {
+            "" => CANCELLED.to_owned(),
+            words => self.desk.context.keys.seal_text(order.intent.owner, REASON, words).map_err(Problem::from)?,
+        };
+        let order = self.desk.cancel(order.id, &reason).await.map_err(Problem::from)?;
+        self.answer(&order)
     }
 
     async fn get_order(&self, request: Request<pb::GetOrderRequest>) -> Answer<pb::Order> {
         let caller = identity::caller(&request)?.clone();
         let order = self.find(&request.into_inner().order_id).await?;
         caller.may_see(order.intent.owner, "order", order.id)?;
-        answer(&order)
+        self.answer(&order)
     }
 
     async fn list_orders(&self, request: Request<pb::ListOrdersRequest>) -> Answer<pb::ListOrdersResponse> {
@@ -109,7 +122,9 @@ impl trading_server::Trading for Service {
         if !body.portfolio_id.is_empty() {
             filter.portfolio = Some(parse::<PortfolioId>("portfolio_id", &body.portfolio_id)?);
         }
-        if !body.status.is_empty() {
+        if body.status == WORKING {
+            filter.working = true;
+        } else if !body.status.is_empty() {
             filter.status = Some(one_of("status", &body.status, &State::NAMES)?.to_owned());
         }
         let page = body.page.unwrap_or_default();
@@ -122,8 +137,8 @@ impl trading_server::Trading for Service {
         let found = store::list(&mut self.reader(), &filter, limit).await.map_err(Problem::from)?;
         let next = found.last().filter(|(seq, _)| *seq > 1 && found.len() == limit as usize);
         let next_cursor = next.map(|(seq, _)| seq.to_string()).unwrap_or_default();
-        let orders = found.iter().map(|(_, order)| view::order(order)).collect::<crate::Result<Vec<_>>>();
-        Ok(Response::new(pb::ListOrdersResponse { orders: orders.map_err(Problem::from)?, next_cursor }))
+        let orders = found.iter().map(|(_, order)| self.show(order)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Response::new(pb::ListOrdersResponse { orders, next_cursor }))
     }
 
     async fn preview_order(&self, request: Request<pb::SubmitOrderRequest>) -> Answer<pb::PreviewOrderResponse> {
@@ -151,7 +166,11 @@ impl trading_server::Trading for Service {
         let reason = InternalNote::read("reason", &body.reason).map_err(Problem::from)?;
         if scope == Scope::Client {
             let client = parse::<UserId>("target", &body.target)?;
-            self.desk.set_client_stop(&call, client, body.engaged, &reason).await?;
+            if body.engaged {
+                self.desk.stop_client(&call, &caller.subject, client, &reason).await?;
+            } else {
+                self.desk.release_client(&call, &caller.subject, client, &reason).await?;
+            }
             return self.state().await;
         }
         let clock = &self.desk.clock;
@@ -176,13 +195,16 @@ impl trading_server::Trading for Service {
         }
         tx.commit().await.map_err(Problem::from)?;
         if body.engaged {
-            self.desk.cancel_stopped(&switch).await.map_err(Problem::from)?;
+            self.desk.cancel_each(&Stop::Switch(switch)).await.map_err(Problem::from)?;
         }
         self.state().await
     }
 
     async fn get_kill_switch(&self, request: Request<pb::GetKillSwitchRequest>) -> Answer<pb::KillSwitchState> {
-        identity::caller(&request)?.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
+        let caller = identity::caller(&request)?;
+        caller.require(&[Role::Adviser, Role::Compliance, Role::Admin])?;
+        // It names the clients who are stopped.
+        caller.sees_clients();
         self.state().await
     }
 

@@ -5,10 +5,10 @@ mod orders;
 mod switches;
 
 pub use accounts::{cash_of_accounts, mark_booked, save_account};
-pub use holds::{Hold, active_holds, end_hold, keep_hold};
+pub use holds::{Hold, active_holds, end_hold, is_active, keep_hold};
 pub use orders::{
-    Filter, add_message, find, find_by_client_id, find_by_key, forget_keys, insert, list, messages_since,
-    portfolios_behind, save, unbooked_fills, working, working_ids,
+    Filter, add_message, find, find_by_client_id, forget, insert, list, messages_since, portfolios_behind, save,
+    unbooked_fills, working, working_ids,
 };
 pub use switches::{engage, engaged, release};
 

@@ -22,6 +22,9 @@ pub const LARGEST_PRICE: i64 = 10_000_000;
 /// Most instruments that a portfolio may hold.
 pub const MOST_POSITIONS: usize = 900;
 
+/// Most items of a list that a request may carry: instruments, trades, weights.
+pub const LONGEST_LIST: usize = 1_000;
+
 const MOVEMENT: &str = "above zero and at most 1,000,000,000.00 (100,000,000,000 for a currency without minor units)";
 const AMOUNT: &str = "at most 100,000,000,000.00 (10,000,000,000,000 for a currency without minor units)";
 const QUANTITY: &str = "above zero and at most 10000000";

@@ -56,6 +56,12 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0) / 1_000_000
     }
 
+    /// The date as many years later, the last of February for its 29th (saturating).
+    pub fn date_after_years(self, years: u32) -> Date {
+        let months = chrono::Months::new(years.saturating_mul(12));
+        self.date().checked_add_months(months).unwrap_or(Date::MAX)
+    }
+
     /// This moment plus whole days (saturating).
     pub fn plus_days(self, days: u64) -> Self {
         self.utc().checked_add_days(Days::new(days)).map_or(Self(i64::MAX), |later| Self(later.timestamp_micros()))

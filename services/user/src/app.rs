@@ -5,6 +5,7 @@ use crate::{
     store::{Store, StoredAccount},
 };
 use moneta_kit::{
+    erasures::Ledger,
     identity::{Identity, LONGEST_ACCESS_SECONDS, Tokens},
     service::ServiceContext,
 };
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub struct App {
     pub(crate) config: Config,
     pub(crate) store: Store,
+    pub(crate) erasures: Ledger,
     pub(crate) clock: Clock,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) tokens: Tokens,
@@ -33,25 +35,30 @@ impl App {
         if !(1..=168).contains(&config.one_time_hours) {
             return Err(Error::invalid("user.one_time_hours", config.one_time_hours.to_string(), "1 to 168"));
         }
+        config.retention.check()?;
         let hasher = Hasher::new(config.password)?;
         let store = Store::open(context.db.clone(), context.keys.clone()).await?;
+        let erasures = Ledger::at(context.root_dir.join(&config.erasures));
         // What ended just before a crash may not be on the event log yet.
         let now = context.wall.now();
         let recent = Timestamp::from_micros(now.micros().saturating_sub(LONGEST_ACCESS_SECONDS * 1_000_000));
         for event in store.ended_since(recent).await? {
             context.tokens.end(&event);
         }
-        Ok(Self {
+        let app = Self {
             unvouched: Unvouched::new(config.unvouched_registrations),
             config,
             store,
+            erasures,
             clock: context.clock.clone(),
             wall: context.wall.clone(),
             tokens: context.tokens.clone(),
             hasher,
             seed: context.seed,
             context: context.clone(),
-        })
+        };
+        app.repeat_erasures().await?;
+        Ok(app)
     }
 
     /// Real time: sessions and lockouts live in it, also in a replay.

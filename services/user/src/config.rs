@@ -1,6 +1,8 @@
 //! What can be configured of the user service: section `user`.
+use crate::access::Retention;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The configuration, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +31,11 @@ pub struct Config {
     pub one_time_hours: u64,
     /// The cost of hashing a password.
     pub password: PasswordCost,
+    /// The file in which erasures are noted, so that they can be repeated when an older backup is brought back; relative to the
+    /// data directory. To be kept where the loss of the data directory does not take it along.
+    pub erasures: PathBuf,
+    /// How long records are kept that an erasure leaves.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -45,6 +52,8 @@ impl Default for Config {
             unvouched_registrations: 60,
             one_time_hours: 24,
             password: PasswordCost::default(),
+            erasures: PathBuf::from(moneta_kit::erasures::FILE),
+            retention: Retention::default(),
         }
     }
 }

@@ -25,7 +25,7 @@ impl Handler for Consumer {
             return Ok(());
         }
         let erased: UserErased = event.decode()?;
-        self.0.destroy(erased.user_id).await.map_err(Problem::from)?;
+        self.0.destroy(erased.user_id, event.time).await.map_err(Problem::from)?;
         Ok(self.0.store.scrubbed().await.map_err(Problem::from)?)
     }
 }

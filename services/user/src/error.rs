@@ -1,5 +1,5 @@
 //! What can go wrong in the user service, and what the caller is told of it.
-use crate::questionnaire::contradictions::Contradiction;
+use crate::{access::Obstacle, questionnaire::contradictions::Contradiction};
 use moneta_kit::{problem::Problem, store};
 
 /// Results of this crate.
@@ -56,12 +56,22 @@ pub enum Error {
     /// The account's personal data are erased; it takes no changes.
     #[error("the account is erased")]
     Erased,
-    /// Something is still owed to the client.
-    #[error("the account cannot be erased while a portfolio holds cash or instruments: sell, and withdraw, first")]
-    Unsettled(Vec<String>),
+    /// Something is still owed to the client, or may be.
+    #[error(
+        "the account cannot be erased while a portfolio holds cash or instruments, or an order is working: cancel, sell, \
+         and withdraw, first"
+    )]
+    Unsettled(Vec<Obstacle>),
     /// It cannot be told whether anything is owed to the client.
-    #[error("it cannot be told whether the client still holds something: {0}")]
-    Portfolios(String),
+    #[error(
+        "it cannot be told whether anything is owed to the client: the {service} service does not answer ({reason})"
+    )]
+    Unknown {
+        /// Which one does not answer.
+        service: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// The account is disabled.
     #[error("the account is disabled")]
     Locked,
@@ -86,6 +96,9 @@ pub enum Error {
     /// A key could not be used.
     #[error(transparent)]
     Key(#[from] moneta_kit::keys::Error),
+    /// An erasure cannot be noted.
+    #[error(transparent)]
+    Erasures(#[from] moneta_kit::erasures::Error),
     /// The store holds a value that this version does not know.
     #[error("stored {column} {value:?} is not known")]
     Stored {
@@ -125,12 +138,12 @@ impl From<Error> for Problem {
             Error::KeyReused { .. } => Problem::exists("idempotency_key_reused", error.to_string()),
             Error::NotFound { what, ref id } => Problem::not_found(what, id),
             Error::Erased => Problem::precondition("account_erased", error.to_string()),
-            Error::Unsettled(ref portfolios) => portfolios
+            Error::Unsettled(ref obstacles) => obstacles
                 .iter()
-                .fold(Problem::precondition("account_not_settled", error.to_string()), |problem, id| {
-                    problem.with_field("portfolio_id", id, "no cash and no holdings")
+                .fold(Problem::precondition("account_not_settled", error.to_string()), |problem, obstacle| {
+                    problem.with_field(obstacle.field(), obstacle.id(), obstacle.wanted())
                 }),
-            Error::Portfolios(_) => Problem::unavailable("dependency_unavailable", error.to_string()),
+            Error::Unknown { .. } => Problem::unavailable("dependency_unavailable", error.to_string()),
             Error::Locked => Problem::precondition("account_locked", error.to_string()),
             Error::FirstNeedsAdmin => Problem::precondition("first_needs_admin", error.to_string()),
             Error::Unchanged(_) => Problem::precondition("password_change_required", error.to_string()),
@@ -138,7 +151,9 @@ impl From<Error> for Problem {
             Error::LastAdmin => Problem::precondition("last_admin", error.to_string()),
             Error::Refused(problem) => problem,
             Error::Store(error) => error.into(),
-            Error::Key(_) | Error::Stored { .. } | Error::Decode(_) | Error::Hash(_) => Problem::internal(error),
+            Error::Key(_) | Error::Erasures(_) | Error::Stored { .. } | Error::Decode(_) | Error::Hash(_) => {
+                Problem::internal(error)
+            }
         }
     }
 }

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = moneta_kit::migrations![
     "0004_places",
     "0005_keys_elsewhere",
     "0006_one_time_passwords",
+    "0007_no_autonomy"
 ];
 
 /// The user service.

@@ -62,6 +62,7 @@ async fn a_second_account_of_one_address_is_refused_and_a_retried_request_is_not
         password: PASSWORD.to_owned(),
         display_name: "Ada".to_owned(),
         base_currency: "EUR".to_owned(),
+        ..Default::default()
     };
     let call = Call::anonymous(Cause::named("one request"));
     let mut users = stage.directory().user();
@@ -83,6 +84,7 @@ async fn registration_names_the_field_that_is_wrong() {
         password: PASSWORD.to_owned(),
         display_name: "Ada".to_owned(),
         base_currency: "USD".to_owned(),
+        ..Default::default()
     };
     type Spoil = fn(&mut RegisterRequest);
     let cases: [(&str, Spoil); 4] = [
@@ -369,6 +371,7 @@ async fn who_comes_past_the_gateway_registers_no_faster_than_who_comes_through_i
             password: PASSWORD.to_owned(),
             display_name: "Somebody".to_owned(),
             base_currency: "USD".to_owned(),
+            accepts: Vec::new(),
         };
         stage.directory().user().register(call.request(request)).await
     };
@@ -378,4 +381,42 @@ async fn who_comes_past_the_gateway_registers_no_faster_than_who_comes_through_i
     assert_eq!(code(register(Call::anonymous(fresh_cause()), 3).await), "rate_limited");
     // The gateway has counted whom it lets through.
     register(stage.call_service("gateway"), 4).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_audit_log_names_who_signed_in_and_which_account_a_stranger_tried() {
+    let stage = stage().await;
+    let ada = register(&stage, "ada@example.com").await.user_id;
+    for password in [PASSWORD, "wrong password"] {
+        let request = LoginRequest {
+            email: "ada@example.com".to_owned(),
+            password: password.to_owned(),
+            client_address: "192.0.2.1".to_owned(),
+            ..Default::default()
+        };
+        // As the gateway does it, which vouches for the address.
+        let _ = stage.directory().user().login(stage.call_service("gateway").request(request)).await;
+    }
+    stage.quiet().await;
+    let told = stage.envelopes().await.into_iter().filter(moneta_kit::bus::Envelope::is::<SessionChanged>);
+    let actors: Vec<_> = told.map(|envelope| envelope.actor).collect();
+    assert_eq!(actors, [ada.clone(), format!("anonymous for {ada}")]);
+}
+
+#[tokio::test]
+async fn a_confirmation_with_the_password_leaves_no_device_behind() {
+    let stage = stage().await;
+    let ada = register(&stage, "ada@example.com").await.user_id;
+    let request =
+        LoginRequest { email: "ada@example.com".to_owned(), password: PASSWORD.to_owned(), ..Default::default() };
+    let devices = async || {
+        let sql = "SELECT COUNT(*) AS n FROM devices";
+        stage.db("user").fetch_one(sql, moneta_kit::args![]).await.unwrap().int("n").unwrap()
+    };
+    let mut users = stage.directory().user();
+    let confirming = stage.call_service_for("advisor", ada.parse().unwrap());
+    let confirmed = users.login(confirming.request(request.clone())).await.unwrap().into_inner();
+    assert_eq!((confirmed.device_token.as_str(), devices().await), ("", 0));
+    let signed_in = users.login(stage.call_service("gateway").request(request)).await.unwrap().into_inner();
+    assert_eq!((signed_in.device_token.is_empty(), devices().await), (false, 1));
 }

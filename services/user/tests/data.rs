@@ -5,13 +5,22 @@ mod common;
 
 use common::{PASSWORD, answers, code, register, stage};
 use moneta_contracts::{
+    common::Money,
     events::{QuestionnaireSubmitted, UserErased},
+    portfolio::{ListPortfoliosResponse, PortfolioView},
+    trading::{ListOrdersResponse, Order},
     user::{
         EraseUserRequest, ExportDataRequest, GetAccountRequest, GetPreferencesRequest, GetQuestionnaireRequest,
         ListQuestionnairesRequest, LoginRequest, RegisterRequest, SetPreferencesRequest, SubmitQuestionnaireRequest,
     },
 };
-use moneta_kit::{client::Call, entropy::fresh_cause, identity::Role, problem::Problem};
+use moneta_kit::{
+    client::Call,
+    entropy::fresh_cause,
+    erasures::{Erasure, Ledger},
+    identity::Role,
+    problem::Problem,
+};
 use moneta_types::UserId;
 use std::collections::HashMap;
 
@@ -113,11 +122,16 @@ async fn personal_fields_are_not_readable_in_the_files_of_the_database() {
     let call = stage.call_user(user, &[Role::Investor]);
     let request = SubmitQuestionnaireRequest { user_id: String::new(), answers: Some(answers()) };
     stage.directory().user().submit_questionnaire(call.request(request)).await.unwrap();
+    // What somebody excludes may tell what he believes.
+    let values = HashMap::from([("exclusions".to_owned(), "LOCKHEED".to_owned())]);
+    let request = SetPreferencesRequest { user_id: String::new(), values };
+    let set = stage.directory().user().set_preferences(call.request(request)).await.unwrap().into_inner();
+    assert_eq!(set.values["exclusions"], "LOCKHEED");
     let mut read = 0;
     for entry in std::fs::read_dir(stage.data_dir().join("user")).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         read += bytes.len();
-        for secret in ["ada@example.com", "Ada Lovelace", "51234", PASSWORD] {
+        for secret in ["ada@example.com", "Ada Lovelace", "51234", "LOCKHEED", PASSWORD] {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is readable");
         }
     }
@@ -173,7 +187,10 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
     let no_reason = EraseUserRequest { user_id: user.to_string(), reason: " ".to_owned() };
     assert_eq!(code(users.erase_user(call.request(no_reason)).await), "invalid_argument");
     let erased = users.erase_user(call.request(erase.clone())).await.unwrap().into_inner();
-    assert!(erased.retained.iter().any(|kept| kept.contains("article 72")), "{:?}", erased.retained);
+    assert!(erased.retained.iter().any(|kept| kept.why.contains("article 72")), "{:?}", erased.retained);
+    // What is kept says until when, but for the audit chain, which has no end.
+    let until: Vec<_> = erased.retained.iter().map(|kept| kept.until.len()).collect();
+    assert_eq!(until, [10, 10, 10, 0], "{:?}", erased.retained);
     // His own token ended with him; whoever asks again for him gets the same answer.
     assert_eq!(code(users.erase_user(call.request(erase.clone())).await), "session_ended");
     let compliance = stage.call_user(UserId::from_uuid(fresh_cause().uuid()), &[Role::Compliance]);
@@ -205,6 +222,7 @@ async fn erasure_destroys_what_was_personal_keeps_what_law_keeps_and_ends_every_
         password: PASSWORD.to_owned(),
         display_name: "Ada".to_owned(),
         base_currency: String::new(),
+        ..Default::default()
     };
     let again = users.register(Call::anonymous(fresh_cause()).request(request)).await.unwrap().into_inner();
     assert_ne!(again.user_id, account.user_id);
@@ -281,6 +299,52 @@ async fn keys_of_an_older_database_move_out_of_it_and_open_what_they_sealed() {
 }
 
 #[tokio::test]
+async fn who_was_erased_after_a_backup_is_erased_again_before_the_service_is_ready() {
+    let mut stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    let bob: UserId = register(&stage, "bob@example.com").await.user_id.parse().unwrap();
+    let call = stage.call_user(bob, &[Role::Investor]);
+    let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
+    stage.directory().user().erase_user(call.request(erase)).await.unwrap();
+    let ledger = Ledger::at(stage.data_dir().join(moneta_kit::erasures::FILE));
+    assert_eq!(ledger.read().unwrap().iter().map(|erasure| erasure.user_id).collect::<Vec<_>>(), [bob]);
+    // As `moneta restore --erasures` leaves a directory: the store knows the account, and the keys are gone.
+    let erased = "2020-01-02T00:00:00Z".parse().unwrap();
+    moneta_kit::erasures::repeat(stage.data_dir(), &[Erasure { user_id: user, erased }]).unwrap();
+    stage.restart().await;
+    let compliance = stage.call_user(UserId::from_uuid(fresh_cause().uuid()), &[Role::Compliance]);
+    let request = compliance.request(GetAccountRequest { user_id: user.to_string() });
+    let seen = stage.directory().user().get_account(request).await.unwrap().into_inner();
+    assert_eq!((seen.status.as_str(), seen.email.as_str()), ("erased", ""));
+    stage.quiet().await;
+    let told: Vec<_> = stage.events::<UserErased>().await.into_iter().map(|event| event.user_id).collect();
+    assert_eq!(told, [bob, user], "the other services hear of it");
+    assert_eq!(ledger.read().unwrap().len(), 2);
+    stage.restart().await;
+    stage.quiet().await;
+    assert_eq!(stage.events::<UserErased>().await.len(), 2, "once");
+}
+
+#[tokio::test]
+async fn a_key_that_an_older_database_kept_of_somebody_erased_stops_no_start() {
+    let mut stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    let name = user.to_string();
+    let folder = stage.data_dir().join("keys").join("users").join(&name[..2]).join(&name);
+    let wrapped = std::fs::read(folder.join("user")).unwrap();
+    let mut tx = stage.db("user").begin().await.unwrap();
+    let sql = "UPDATE accounts SET user_key = $1 WHERE user_id = $2";
+    tx.execute(sql, moneta_kit::args![wrapped.clone(), user]).await.unwrap();
+    tx.commit().await.unwrap();
+    moneta_kit::keys::KeyRing::load(stage.data_dir(), None).unwrap().destroy_user_keys(user).unwrap();
+    stage.restart().await;
+    for (path, bytes) in everything(&stage) {
+        let found = bytes.windows(wrapped.len()).any(|window| window == wrapped.as_slice());
+        assert!(!found, "{} still holds the key", path.display());
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_held_is_not_erased_and_reads_words_of_the_list_alone() {
     let mut stage = stage().await;
     let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
@@ -305,22 +369,62 @@ async fn whoever_is_held_is_not_erased_and_reads_words_of_the_list_alone() {
     assert_eq!(stage.directory().user().get_account(request).await.unwrap().into_inner().status, "active");
 }
 
-#[tokio::test]
-async fn whoever_still_holds_something_is_not_erased() {
+async fn obstacles(listed: ListPortfoliosResponse, orders: ListOrdersResponse) -> Vec<(String, String)> {
     let mut stage = stage().await;
     let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
-    let view = moneta_contracts::portfolio::PortfolioView {
-        portfolio_id: "98".to_owned(),
-        cash: Some(moneta_contracts::common::Money { minor_units: 1, currency: "USD".to_owned() }),
-        ..Default::default()
-    };
-    let owed = moneta_contracts::portfolio::ListPortfoliosResponse { portfolios: vec![view] };
-    stage.fake("portfolio", common::neighbours::answering(&owed));
+    stage.fake("portfolio", common::neighbours::answering(&listed));
+    stage.fake("trading", common::neighbours::answering(&orders));
     let call = stage.call_user(user, &[Role::Investor]);
     let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
     let refused = stage.directory().user().erase_user(call.request(erase)).await.unwrap_err();
     let problem = Problem::from_status(&refused);
-    assert_eq!((problem.code.as_str(), problem.fields[0].value.as_str()), ("account_not_settled", "98"));
+    assert_eq!(problem.code, "account_not_settled");
     let request = call.request(GetAccountRequest { user_id: String::new() });
     assert_eq!(stage.directory().user().get_account(request).await.unwrap().into_inner().status, "active");
+    problem.fields.into_iter().map(|field| (field.field, field.value)).collect()
+}
+
+fn portfolio_with(minor_units: i64) -> PortfolioView {
+    PortfolioView {
+        portfolio_id: "98".to_owned(),
+        cash: Some(Money { minor_units, currency: "USD".to_owned() }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn whoever_still_holds_something_is_not_erased() {
+    let listed = ListPortfoliosResponse { portfolios: vec![portfolio_with(1)], ..Default::default() };
+    let named = obstacles(listed, ListOrdersResponse::default()).await;
+    assert_eq!(named, [("portfolio_id".to_owned(), "98".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_portfolio_that_cannot_be_read_or_is_set_aside_is_an_obstacle_and_no_absence() {
+    let unreadable = ListPortfoliosResponse { unreadable: vec!["97".to_owned()], ..Default::default() };
+    let named = obstacles(unreadable, ListOrdersResponse::default()).await;
+    assert_eq!(named, [("portfolio_id".to_owned(), "97".to_owned())]);
+    let set_aside = PortfolioView { quarantined: true, ..portfolio_with(0) };
+    let listed = ListPortfoliosResponse { portfolios: vec![set_aside], ..Default::default() };
+    let named = obstacles(listed, ListOrdersResponse::default()).await;
+    assert_eq!(named, [("portfolio_id".to_owned(), "98".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_working_order_is_an_obstacle_by_its_name() {
+    let listed = ListPortfoliosResponse { portfolios: vec![portfolio_with(0)], ..Default::default() };
+    let working = Order { order_id: "o-1".to_owned(), status: "accepted".to_owned(), ..Default::default() };
+    let named = obstacles(listed, ListOrdersResponse { orders: vec![working], ..Default::default() }).await;
+    assert_eq!(named, [("order_id".to_owned(), "o-1".to_owned())]);
+}
+
+#[tokio::test]
+async fn without_an_answer_about_orders_nobody_is_erased() {
+    let mut stage = stage().await;
+    let user: UserId = register(&stage, "ada@example.com").await.user_id.parse().unwrap();
+    // It is there, and knows no such method.
+    stage.fake("trading", tonic::service::Routes::new(moneta_contracts::doubles::HoldsDouble::nothing_held()));
+    let call = stage.call_user(user, &[Role::Investor]);
+    let erase = EraseUserRequest { user_id: String::new(), reason: "the client asked".to_owned() };
+    assert_eq!(code(stage.directory().user().erase_user(call.request(erase)).await), "dependency_unavailable");
 }

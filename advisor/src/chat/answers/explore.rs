@@ -1,5 +1,9 @@
 //! Prices, outlook, risk, and what would happen if.
-use super::{Reply, Turn, no_portfolio};
+use super::{
+    Reply, Turn,
+    beyond::{Largest, QUANTITY, beyond},
+    no_portfolio,
+};
 use crate::{
     Result,
     cycle::{float, fraction, percent, snapshot, volatility},
@@ -11,7 +15,7 @@ use moneta_contracts::{
     user::GetQuestionnaireRequest,
 };
 use moneta_models::nlu::EntityValue;
-use moneta_types::{Money, Price, Quantity};
+use moneta_types::{Money, Price, Quantity, bounds};
 use ndarray::{Array1, Array2};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -153,8 +157,8 @@ impl Turn<'_> {
         side: &str,
         portfolio: &moneta_contracts::portfolio::PortfolioView,
     ) -> Result<Result<OrderIntent, Reply>> {
-        if let Some(question) = self.unclear() {
-            return Ok(Err(question));
+        if let Some(reply) = self.beyond_bounds(Largest::ORDER).or_else(|| self.unclear()) {
+            return Ok(Err(reply));
         }
         let symbols = self.entities.symbols();
         let [symbol] = symbols.as_slice() else {
@@ -176,17 +180,20 @@ impl Turn<'_> {
         let mut limit = None;
         for entity in &self.entities.found {
             let units = match &entity.value {
-                EntityValue::Quantity { value } => *value,
-                EntityValue::Amount { value, .. } => *value / price.value(),
-                EntityValue::Percentage { fraction } if side == "sell" => held.units() * *fraction,
-                EntityValue::Percentage { fraction } => value.amount() * *fraction / price.value(),
+                EntityValue::Quantity { value } => Some(*value),
+                EntityValue::Amount { value, .. } => value.checked_div(price.value()),
+                EntityValue::Percentage { fraction } if side == "sell" => held.units().checked_mul(*fraction),
+                EntityValue::Percentage { fraction } => {
+                    value.amount().checked_mul(*fraction).and_then(|part| part.checked_div(price.value()))
+                }
                 EntityValue::Price { value, .. } => {
                     limit = Price::new(*value).ok();
                     continue;
                 }
                 _ => continue,
             };
-            quantity.get_or_insert(units.round_dp_with_strategy(4, RoundingStrategy::ToZero));
+            let rounded = units.map(|units| units.round_dp_with_strategy(4, RoundingStrategy::ToZero));
+            quantity.get_or_insert(rounded);
         }
         let Some(units) = quantity else {
             return Ok(Err(Reply::say(format!(
@@ -196,9 +203,14 @@ impl Turn<'_> {
         if side == "sell" && held.is_zero() {
             return Ok(Err(Reply::say(format!("You do not hold {symbol}, so there is nothing to sell."))));
         }
-        let quantity = Quantity::exact(units.normalize())?;
+        let Some(quantity) = units.and_then(|units| Quantity::exact(units.normalize()).ok()) else {
+            return Ok(Err(beyond("the quantity", &format!("of {symbol}"), QUANTITY)));
+        };
         if !quantity.is_positive() {
             return Ok(Err(Reply::say("That comes to less than a ten-thousandth of a share, which cannot be traded.")));
+        }
+        if bounds::order_quantity(quantity).is_err() {
+            return Ok(Err(beyond("the quantity", &format!("{quantity} {symbol}"), QUANTITY)));
         }
         Ok(Ok(OrderIntent {
             portfolio_id: portfolio.portfolio_id.clone(),

@@ -1,5 +1,6 @@
 //! Answers: one function an intent. Each asks the services for its figures and names the call that each figure came from.
 mod advice;
+mod beyond;
 mod explore;
 mod orders;
 mod plain;

@@ -6,6 +6,7 @@ use moneta_contracts::{
     common, convert,
     trading::{CancelOrderRequest, ListOrdersRequest, Order, SubmitOrderRequest},
 };
+use moneta_kit::client::every_page;
 use moneta_types::Quantity;
 
 /// Order states in which something may still happen.
@@ -103,11 +104,15 @@ impl Turn<'_> {
     }
 
     async fn working_orders(&self) -> Result<Vec<Order>> {
-        let page = common::Page { limit: 100, cursor: String::new() };
-        let request = ListOrdersRequest { page: Some(page), ..ListOrdersRequest::default() };
-        let orders =
-            self.advisor.ctx.directory.trading().list_orders(self.call.request(request)).await?.into_inner().orders;
-        Ok(orders.into_iter().filter(|order| WORKING.contains(&order.status.as_str())).collect())
+        let orders = every_page(|page| {
+            let request = ListOrdersRequest { page: Some(page), ..ListOrdersRequest::default() };
+            let (mut trading, request) = (self.advisor.ctx.directory.trading(), self.call.request(request));
+            async move {
+                let found = trading.list_orders(request).await?.into_inner();
+                Ok((found.orders, found.next_cursor))
+            }
+        });
+        Ok(orders.await?.into_iter().filter(|order| WORKING.contains(&order.status.as_str())).collect())
     }
 
     /// A question that waits for yes or no.

@@ -1,5 +1,5 @@
 //! Questions of knowledge, answered from our texts with the texts named; courtesies; and the honest no.
-use super::{super::knowledge::first_sentences, Reply, Turn, no_portfolio};
+use super::{super::knowledge::first_sentences, Reply, Turn, beyond::Largest, no_portfolio};
 use crate::{Result, cycle::percent};
 use moneta_contracts::{convert, portfolio::AttributionRequest};
 use moneta_models::nlu::Embedding;
@@ -55,6 +55,9 @@ impl Turn<'_> {
 
     /// Money comes and goes through the bank, never through a sentence.
     pub(super) async fn cash_movement(&self, embedding: &Embedding) -> Result<Reply> {
+        if let Some(reply) = self.beyond_bounds(Largest::PAYMENT) {
+            return Ok(reply);
+        }
         let Some(portfolio) = self.portfolio().await? else { return Ok(no_portfolio()) };
         let cash = convert::money("cash", portfolio.cash)?;
         let mut reply = Reply::say(format!(

@@ -122,7 +122,8 @@ mod portfolio {
             let world = self.look();
             let caller = world.caller(&request)?;
             let mine = world.portfolios.values().filter(|view| caller.may_see(owner(view), "portfolio", "").is_ok());
-            Ok(Response::new(pb::ListPortfoliosResponse { portfolios: mine.map(|view| world.valued(view)).collect() }))
+            let portfolios = mine.map(|view| world.valued(view)).collect();
+            Ok(Response::new(pb::ListPortfoliosResponse { portfolios, unreadable: Vec::new() }))
         }
         async fn get_portfolio(
             &self,
@@ -277,7 +278,13 @@ mod trading {
                 .cloned()
                 .collect();
             orders.reverse();
-            Ok(Response::new(pb::ListOrdersResponse { orders, ..Default::default() }))
+            let page = request.get_ref().page.clone().unwrap_or_default();
+            let after: usize = page.cursor.parse().unwrap_or_default();
+            let limit = if page.limit == 0 { 50 } else { page.limit as usize };
+            let more = orders.len() > after + limit;
+            let next_cursor = if more { (after + limit).to_string() } else { String::new() };
+            let orders = orders.into_iter().skip(after).take(limit).collect();
+            Ok(Response::new(pb::ListOrdersResponse { orders, next_cursor }))
         }
         async fn get_committed_cash(
             &self,

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use instruments::{Catalogue, CatalogueEntry};
+pub use numbers::TOO_LONG;
 use numbers::{Number, number};
 pub use periods::Period;
 use periods::period;

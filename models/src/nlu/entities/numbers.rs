@@ -13,6 +13,9 @@ pub(super) enum Number {
     Unclear(&'static str),
 }
 
+/// Why a number of more digits than any amount has is unclear.
+pub const TOO_LONG: &str = "the number is too long";
+
 const SCALES: [(&str, i64); 9] = [
     ("hundred", 100),
     ("thousand", 1_000),
@@ -71,7 +74,7 @@ fn figures(digits: &str) -> Result<Decimal, Option<&'static str>> {
         return Err(Some("three digits after one point can mean thousands or thousandths; write 1,250 or 1.25"));
     }
     let plain = digits.replace(',', "");
-    plain.parse().map_err(|_| Some("the number is too long"))
+    plain.parse().map_err(|_| Some(TOO_LONG))
 }
 
 /// `twenty five`, `a hundred`, `two thousand five hundred and ten`.

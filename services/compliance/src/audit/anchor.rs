@@ -10,9 +10,12 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -76,6 +79,10 @@ pub fn read_anchors(path: &Path) -> Result<Vec<Anchor>> {
         }
         let anchor: Anchor =
             serde_json::from_slice(&line).map_err(|_| wrong(number, "is not an anchor: it was changed or cut off"))?;
+        // A webhook may be told twice when the process dies between its answer and our note of it.
+        if anchors.last() == Some(&anchor) {
+            continue;
+        }
         if !anchor.follows(anchors.last()) {
             return Err(wrong(number, "does not follow the one before: it was changed, or lines were removed"));
         }
@@ -89,12 +96,14 @@ pub struct Anchoring {
     config: config::Anchor,
     clock: Clock,
     wall: Arc<dyn WallClock>,
+    /// The file may have a line, or part of one, of which the log does not tell.
+    doubtful: AtomicBool,
 }
 
 impl Anchoring {
     /// Anchors of a log, as configured; without a file and a webhook nothing is done.
     pub const fn new(store: Store, config: config::Anchor, clock: Clock, wall: Arc<dyn WallClock>) -> Self {
-        Self { store, config, clock, wall }
+        Self { store, config, clock, wall, doubtful: AtomicBool::new(false) }
     }
 
     /// How long to wait between anchors; none when nowhere is configured.
@@ -117,6 +126,10 @@ impl Anchoring {
             }
             return Ok(Ok(known));
         }
+        let unfinished = fs::OpenOptions::new().read(true).write(true).open(path);
+        unfinished
+            .and_then(|mut file| cut_unfinished(&mut file))
+            .map_err(|source| Error::AnchorFile { path: path.clone(), source })?;
         let outside = match read_anchors(path) {
             Ok(outside) => outside,
             Err(error @ Error::Anchors { .. }) => return Ok(Err(error.to_string())),
@@ -147,6 +160,12 @@ impl Anchoring {
 
     /// Tells the head where it is configured, unless nothing new is in the log.
     pub async fn anchor(&self) -> Result<()> {
+        if self.doubtful.load(Ordering::SeqCst) {
+            if let Err(problem) = self.settle().await? {
+                tracing::warn!(problem, "the file of anchors is not as it was left");
+            }
+            self.doubtful.store(false, Ordering::SeqCst);
+        }
         let last = self.store.anchors().await?.pop();
         let Some(head) = self.store.sealed_head().await?.filter(|head| head.sequence > 0) else { return Ok(()) };
         if self.store.news_after(last.as_ref().map_or(0, |last| last.entries)).await? == 0 {
@@ -154,11 +173,20 @@ impl Anchoring {
         }
         let anchor = Anchor::following(last.as_ref(), head.sequence, head.hash, self.wall.now());
         if let Some(path) = &self.config.file {
+            self.doubtful.store(true, Ordering::SeqCst);
             append(path.clone(), anchor.clone()).await?;
         }
         self.tell(&anchor).await?;
-        if let Some(url) = &self.config.webhook {
+        self.doubtful.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Tells the webhook every anchor that it has not taken, in their order: what it missed while it was down follows.
+    pub async fn deliver(&self) -> Result<()> {
+        let Some(url) = &self.config.webhook else { return Ok(()) };
+        for anchor in self.store.anchors_to_post().await? {
             post(url, &anchor).await?;
+            self.store.posted(anchor.anchor).await?;
         }
         Ok(())
     }
@@ -177,6 +205,22 @@ impl Anchoring {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Cuts off what follows the last end of a line: a line whose writing a full disk or a crash has ended half-way. Nobody
+/// was told of its anchor yet.
+fn cut_unfinished(file: &mut fs::File) -> std::io::Result<()> {
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(LONGEST_LINE);
+    file.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    (&*file).take(LONGEST_LINE).read_to_end(&mut end)?;
+    let whole = end.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+    if from + whole < length && (whole > 0 || from == 0) {
+        file.set_len(from + whole)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Adds a line and waits for the disk.

@@ -20,8 +20,8 @@ const BATCH: u32 = 500;
 const MOST_DOUBTS: usize = 10_000;
 
 /// What to do about a log that others prove incomplete.
-pub const REMEDY: &str = "keep a copy of the data directory as evidence, put back the whole of it from one backup, and \
-                          compare with exports and anchors";
+pub const REMEDY: &str = "keep a copy of the data directory as evidence, try `moneta audit mend`, or put back the whole of it \
+                          from one backup, and compare with exports and anchors";
 
 /// Verifies the log, and holds it against the event log and the stores that took in its events.
 pub async fn reconcile(store: &Store, bus: &dyn EventBus, others: &[(&str, Db)]) -> Result<Verification> {
@@ -107,7 +107,8 @@ struct Walk {
 impl Walk {
     async fn take(&mut self, store: &Store, batch: &[Published]) -> Result<Option<String>> {
         let ids: Vec<String> = batch.iter().map(|published| published.envelope.id.to_string()).collect();
-        let entries = store.entries_of(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let borrowed: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let (entries, set_aside) = (store.entries_of(&borrowed).await?, store.waiting_of(&borrowed).await?);
         for (Published { sequence, envelope }, id) in batch.iter().zip(ids) {
             let kind = &envelope.event_type;
             match entries.get(&id) {
@@ -121,6 +122,10 @@ impl Walk {
                         )));
                     }
                     self.recorded += 1;
+                }
+                // Set aside while the log was damaged, and to be recorded when it no longer is.
+                None if set_aside.get(&id).is_some_and(|waiting| waiting == envelope) => {
+                    self.waiting.insert(id);
                 }
                 None if *sequence <= self.place.done && !self.place.undone.contains(sequence) => {
                     let time = envelope.time;

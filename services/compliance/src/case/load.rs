@@ -60,6 +60,7 @@ impl Loader {
             decision_id: request.decision_id,
         };
         let facts = self.facts(user, portfolio, scope, cause).await?;
+        convert::list("trades", &request.trades).map_err(Problem::from)?;
         let mut trades = Vec::with_capacity(request.trades.len());
         for (position, proposed) in request.trades.into_iter().enumerate() {
             trades.push(trade(&format!("trades[{position}]."), proposed, &facts.instruments)?);
@@ -210,7 +211,7 @@ fn trade(prefix: &str, proposed: ProposedTrade, instruments: &HashMap<String, In
     let side = one_of(&field("side"), &proposed.side, &["buy", "sell"])?;
     let cost = match proposed.estimated_cost {
         None => None,
-        cost => Some(convert::money(&field("estimated_cost"), cost).map_err(Problem::from)?),
+        cost => Some(convert::amount(&field("estimated_cost"), cost).map_err(Problem::from)?),
     };
     Ok(Trade {
         symbol,

@@ -207,9 +207,10 @@ impl Case {
         self.trades.iter().filter(|trade| trade.side == Side::Buy)
     }
 
-    /// Whether something is sold in order to buy something else.
+    /// Whether something is sold in order to buy something else. What the client wants nothing of is sold because he said so.
     pub fn is_switch(&self) -> bool {
-        self.trades.iter().any(|trade| trade.side == Side::Sell) && self.purchases().next().is_some()
+        let chosen = |trade: &&Trade| trade.side == Side::Sell && !self.client.exclusions.contains(&trade.symbol);
+        self.trades.iter().any(|trade| chosen(&trade)) && self.purchases().next().is_some()
     }
 
     /// Whether the proposal makes the portfolio riskier.

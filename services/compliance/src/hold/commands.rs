@@ -1,22 +1,31 @@
 //! Placing and releasing holds, and the question that every path of money, orders and erasure asks.
-use super::{Hold, Release, Severity};
+use super::{Hold, Release, Severity, Stops};
 use crate::{Error, Result, store::Store};
 use moneta_contracts::{
     compliance as pb,
-    events::{HoldPlaced, HoldReleased},
+    events::{ClientStopChanged, HoldPlaced, HoldReleased},
     portfolio::GetPortfolioRequest,
     user::GetAccountRequest,
 };
 use moneta_kit::{
+    bus::Envelope,
     client::Call,
     identity::Identity,
     problem::{Problem, one_of, parse},
     service::ServiceContext,
+    staff_note,
+    store::Tx,
 };
 use moneta_types::{Cause, ClientText, HeldAction, HoldId, InternalNote, PortfolioId, UserId};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use tonic::Code;
+
+/// What names the holds of trading's kill switch.
+const REFERENCE: &str = "kill_switch";
 
 /// Longest reference, in characters.
 const LONGEST_REFERENCE: usize = 100;
@@ -25,12 +34,14 @@ const LONGEST_REFERENCE: usize = 100;
 pub struct Holds {
     context: ServiceContext,
     store: Store,
+    /// Whether the kill switches that were pressed before this process started are taken in.
+    caught_up: AtomicBool,
 }
 
 impl Holds {
     /// Holds over a store.
     pub const fn new(context: ServiceContext, store: Store) -> Self {
-        Self { context, store }
+        Self { context, store, caught_up: AtomicBool::new(false) }
     }
 
     /// Places a hold. A retry, and a hold of the same user, portfolio and reference while one is active, answer the one that
@@ -55,7 +66,14 @@ impl Holds {
         if let Some(standing) = self.store.standing_hold(&mut tx, &hold).await? {
             return if standing.answers(&hold) { Ok(standing) } else { Err(Error::AnotherHold { hold: standing.id }) };
         }
-        self.store.add_hold(&mut tx, &hold).await?;
+        self.add(&mut tx, &hold).await?;
+        tx.commit().await?;
+        Ok(hold)
+    }
+
+    /// Adds a hold and tells of it.
+    async fn add(&self, tx: &mut Tx, hold: &Hold) -> Result<()> {
+        self.store.add_hold(tx, hold).await?;
         let placed = HoldPlaced {
             hold_id: hold.id,
             user_id: hold.user,
@@ -67,9 +85,8 @@ impl Holds {
             by: hold.placed_by.clone(),
         };
         let cause = Cause::new(hold.id.uuid()).part("placed");
-        tx.publish_as(&placed, cause, &caller.subject, &self.context.clock).await?;
-        tx.commit().await?;
-        Ok(hold)
+        tx.publish_as(&placed, cause, &hold.placed_by, &self.context.clock).await?;
+        Ok(())
     }
 
     /// Releases a hold. One that is released already keeps its release, and the answer shows whose it was.
@@ -87,24 +104,69 @@ impl Holds {
             return Err(Problem::denied("four_eyes", message).into());
         }
         let release = Release { by: caller.subject.clone(), at: self.context.clock.now(), reason };
-        self.store.release_hold(&mut tx, id, &release).await?;
-        let released = HoldReleased {
-            hold_id: id,
-            user_id: hold.user,
-            portfolio_id: hold.portfolio,
-            reason_digest: digest(&release.reason),
-            by: release.by.clone(),
-        };
-        let cause = Cause::new(id.uuid()).part("released");
-        tx.publish_as(&released, cause, &caller.subject, &self.context.clock).await?;
+        self.end(&mut tx, &hold, &release).await?;
         tx.commit().await?;
         hold.release = Some(release);
         Ok(hold)
     }
 
+    /// Ends an active hold and tells of it.
+    async fn end(&self, tx: &mut Tx, hold: &Hold, release: &Release) -> Result<()> {
+        self.store.release_hold(tx, hold, release).await?;
+        let released = HoldReleased {
+            hold_id: hold.id,
+            user_id: hold.user,
+            portfolio_id: hold.portfolio,
+            reason_digest: digest(&release.reason),
+            by: release.by.clone(),
+        };
+        let cause = Cause::new(hold.id.uuid()).part("released");
+        tx.publish_as(&released, cause, &release.by, &self.context.clock).await?;
+        Ok(())
+    }
+
+    /// Makes of a kill switch for one client the hold that stands for it, or ends it. Trading decided, under the roles that
+    /// may; it is not asked whether the client exists, because a hold on nobody harms nobody. Whatever order the news come
+    /// in, once and late, the hold that was released is released.
+    pub async fn follow(&self, tx: &mut Tx, event: &Envelope) -> Result<()> {
+        let told: ClientStopChanged = event.decode()?;
+        let note = staff_note::open(&self.context.keys, &told.sealed_note, told.hold_id, told.engaged)?;
+        let known = self.store.hold(tx, told.hold_id).await?;
+        let stop = Hold {
+            id: told.hold_id,
+            user: told.client_id,
+            portfolio: None,
+            reference: REFERENCE.to_owned(),
+            covers: HeldAction::ALL.iter().copied().collect(),
+            severity: Severity::Standard,
+            reason: note.clone(),
+            client_text: ClientText::ContactUs,
+            placed_by: told.by.clone(),
+            placed: event.time,
+            release: None,
+        };
+        match (told.engaged, known) {
+            (true, None) => self.add(tx, &stop).await,
+            (true, Some(known)) if known.placed_by.is_empty() => self.store.complete_hold(tx, &stop).await,
+            (true, Some(_)) => Ok(()),
+            (false, Some(known)) if known.release.is_some() => Ok(()),
+            (false, known) => {
+                if known.is_none() {
+                    // Its beginning is still to come, and fills in who and why.
+                    let unknown = InternalNote::stored(String::new());
+                    let begun = Hold { reason: unknown, placed_by: String::new(), ..stop.clone() };
+                    self.store.add_hold(tx, &begun).await?;
+                }
+                let release = Release { by: told.by, at: event.time, reason: note };
+                self.end(tx, &stop, &release).await
+            }
+        }
+    }
+
     /// Whether an action may go on; when not, what the client is told. An account with a critical alert that is open is not
     /// erased, and the answer is the same as a hold's, so that neither can be told from the other.
     pub async fn check(&self, request: &pb::CheckHoldRequest) -> Result<pb::CheckHoldResponse> {
+        self.caught_up().await?;
         let user: UserId = parse("user_id", &request.user_id)?;
         let portfolio = optional(&request.portfolio_id)?;
         let action: HeldAction = parse("action", &request.action)?;
@@ -117,6 +179,20 @@ impl Holds {
             client_text: stopped.map(|told| told.as_str().to_owned()).unwrap_or_default(),
             message: stopped.map(|told| told.to_string()).unwrap_or_default(),
         })
+    }
+
+    /// A client may have been stopped while this service was down: until it has come to that, nothing is allowed.
+    async fn caught_up(&self) -> Result<()> {
+        if self.caught_up.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let backlog = self.context.bus.backlog().await?;
+        if backlog.groups.iter().any(|group| group.group == Stops::GROUP && group.waiting > 0) {
+            let message = "what was stopped while compliance was down is still being taken in; try again";
+            return Err(Problem::unavailable("catching_up", message).into());
+        }
+        self.caught_up.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// What the client is told when an active hold stops an action; the oldest hold speaks.
@@ -149,7 +225,8 @@ impl Holds {
     }
 }
 
-fn digest(note: &InternalNote) -> String {
+/// What an event tells of a note: it can be compared, and not read.
+pub(crate) fn digest(note: &InternalNote) -> String {
     hex::encode(Sha256::digest(note.for_staff().as_bytes()))
 }
 

@@ -4,8 +4,11 @@
 //! Two texts belong to a hold. Its reason is an [`InternalNote`]: staff read it, and nothing else does. What the client is told
 //! is a [`ClientText`] of a closed list.
 mod commands;
+mod stops;
 
 pub use commands::Holds;
+pub(crate) use commands::digest;
+pub use stops::Stops;
 
 use moneta_contracts::compliance as pb;
 use moneta_types::{ClientText, HeldAction, HoldId, InternalNote, PortfolioId, Timestamp, UserId};
@@ -77,10 +80,12 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether it stops an action on a portfolio; an action that concerns no single portfolio is stopped by every hold.
+    /// Whether it stops an action on a portfolio; an action that concerns no single portfolio is stopped by every hold. The
+    /// erasure of an account waits for the end of any hold, whatever that covers: what is looked into is not destroyed.
     pub fn stops(&self, portfolio: Option<PortfolioId>, action: HeldAction) -> bool {
         let there = self.portfolio.is_none() || portfolio.is_none() || self.portfolio == portfolio;
-        self.release.is_none() && there && self.covers.contains(&action)
+        let covered = action == HeldAction::Erasure || self.covers.contains(&action);
+        self.release.is_none() && there && covered
     }
 
     /// Whether it can be the answer to a request for another one: to the same request again, also after its end, and to any

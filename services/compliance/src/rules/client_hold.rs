@@ -1,13 +1,13 @@
 //! Nothing is advised to or ordered for a client while a hold of compliance's covers it. The reason that the rule gives is the
-//! client's: of a closed list, and never why (POCA section 333A).
+//! client's: of a closed list, and never why (POCA section 333A); nor does the citation name the law of a suspicion.
 use super::{Finding, Rule};
 use crate::case::{Case, Scope};
 use moneta_types::HeldAction;
 
 pub(super) const RULE: Rule = Rule {
     id: "client_hold",
-    version: 1,
-    citation: "SYSC 6.1.1R; MLR 2017 regulation 19",
+    version: 2,
+    citation: "SYSC 6.1.1R",
     title: "nothing of the client's is stopped",
     applies_to: Scope::ALL,
     check,

@@ -55,6 +55,7 @@ mod tests {
             &[
                 (|_| (), Outcome::Pass, "volatility falls from 13 % to 12 %"),
                 (|case| drop(case.trades.remove(0)), Outcome::Pass, "nothing is sold"),
+                (|case| case.client.exclusions = ["AAPL".parse().unwrap()].into(), Outcome::Pass, "nothing is sold"),
                 (|case| case.proposal.total_cost = None, Outcome::Fail, "cost of the switch is not known"),
                 (
                     |case| case.proposal.volatility_after = Some(decimal("0.13")),

@@ -1,12 +1,12 @@
 //! Alerts in the store.
-use super::Store;
+use super::{RESOLUTION, Store};
 use crate::{Error, Result};
 use moneta_contracts::compliance as pb;
 use moneta_kit::{
     args,
     store::{Args, Row, Tx},
 };
-use moneta_types::{AlertId, Timestamp, UserId};
+use moneta_types::{AlertId, InternalNote, Timestamp, UserId};
 
 /// An alert to store.
 #[derive(Debug, Clone)]
@@ -30,8 +30,40 @@ pub struct NewAlert {
 pub struct Alert {
     /// Its place in the list, growing.
     pub position: u64,
-    /// As it is told.
-    pub view: pb::Alert,
+    /// What was found, by whom and when; nothing while it is open.
+    pub resolution: Option<Resolution>,
+    /// Everything else, as it is told.
+    view: pb::Alert,
+}
+
+/// How an alert was settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// What was found.
+    pub note: InternalNote,
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Alert {
+    /// The rule that raised it.
+    pub fn rule_id(&self) -> &str {
+        &self.view.rule_id
+    }
+
+    /// Whom it concerns.
+    pub fn user(&self) -> Option<UserId> {
+        self.view.user_id.parse().ok()
+    }
+
+    /// As staff see it.
+    pub fn staff_view(self) -> pb::Alert {
+        let Some(Resolution { note, by, at }) = self.resolution else { return self.view };
+        let resolution = note.for_staff().to_owned();
+        pb::Alert { resolution, resolved_by: by, resolved_micros: at.micros(), ..self.view }
+    }
 }
 
 const COLUMNS: &str =
@@ -74,46 +106,62 @@ impl Store {
         args.push(&limit);
         sql.push_str(&format!(" ORDER BY position DESC LIMIT ${}", args.len()));
         let rows = self.db.fetch_all(&sql, args).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| self.read_alert(row)).collect()
     }
 
     /// Resolves an open alert: whether this did it, and the alert as it then stands. The first resolution stays.
-    pub async fn resolve_alert(
-        &self,
-        tx: &mut Tx,
-        alert: AlertId,
-        resolution: &str,
-        by: &str,
-        at: Timestamp,
-    ) -> Result<(bool, Alert)> {
+    pub async fn resolve_alert(&self, tx: &mut Tx, alert: AlertId, resolution: &Resolution) -> Result<(bool, Alert)> {
+        let sql = "SELECT user_id FROM alerts WHERE alert_id = $1";
+        let concerned = match tx.fetch_optional(sql, args![alert]).await? {
+            Some(row) => row.text("user_id")?,
+            None => String::new(),
+        };
+        let words = resolution.note.for_staff();
+        let kept = match concerned.as_str() {
+            "" => words.to_owned(),
+            user => self.seal(user.parse()?, RESOLUTION, words)?,
+        };
         let resolved = tx
             .execute(
                 "UPDATE alerts SET status = 'resolved', resolution = $1, resolved_by = $2, resolved = $3 \
                  WHERE alert_id = $4 AND status = 'open'",
-                args![resolution, by, at, alert],
+                args![kept, resolution.by, resolution.at, alert],
             )
             .await?;
         let sql = format!("SELECT {COLUMNS} FROM alerts WHERE alert_id = $1");
         let row = tx.fetch_optional(&sql, args![alert]).await?;
         let row = row.ok_or_else(|| Error::NotFound { what: "alert", id: alert.to_string() })?;
-        Ok((resolved > 0, read(&row)?))
+        Ok((resolved > 0, self.read_alert(&row)?))
     }
-}
 
-fn read(row: &Row) -> Result<Alert> {
-    Ok(Alert {
-        position: row.get("position")?,
-        view: pb::Alert {
-            alert_id: row.text("alert_id")?,
-            rule_id: row.text("rule_id")?,
-            user_id: row.text("user_id")?,
-            severity: row.text("severity")?,
-            message: row.text("message")?,
-            status: row.text("status")?,
-            raised_micros: row.int("raised")?,
-            resolution: row.text("resolution")?,
-            resolved_by: row.text("resolved_by")?,
-            resolved_micros: row.int("resolved")?,
-        },
-    })
+    fn read_alert(&self, row: &Row) -> Result<Alert> {
+        let (user_id, status, kept) = (row.text("user_id")?, row.text("status")?, row.text("resolution")?);
+        let resolution = if status == "resolved" {
+            let words = match user_id.as_str() {
+                "" => kept,
+                user => self.keys.open_text(user.parse()?, RESOLUTION, &kept)?,
+            };
+            Some(Resolution {
+                note: InternalNote::stored(words),
+                by: row.text("resolved_by")?,
+                at: row.get("resolved")?,
+            })
+        } else {
+            None
+        };
+        Ok(Alert {
+            position: row.get("position")?,
+            resolution,
+            view: pb::Alert {
+                alert_id: row.text("alert_id")?,
+                rule_id: row.text("rule_id")?,
+                user_id,
+                severity: row.text("severity")?,
+                message: row.text("message")?,
+                status,
+                raised_micros: row.int("raised")?,
+                ..pb::Alert::default()
+            },
+        })
+    }
 }

@@ -57,6 +57,33 @@ fn seal(keys: &KeyRing, key: &UserKey, head: &Head) -> Result<Vec<u8>> {
     Ok(keys.seal(key, serde_json::to_string(head)?.as_bytes(), HEAD)?)
 }
 
+/// What refuses changes of entries, as the first migration made it: name, event and words.
+const TRIGGERS: [(&str, &str, &str); 2] = [
+    ("audit_entries_are_never_changed", "UPDATE", "audit entries are never changed"),
+    ("audit_entries_are_never_removed", "DELETE", "audit entries are never removed"),
+];
+
+async fn insert(tx: &mut Tx, entry: &Entry) -> Result<()> {
+    tx.execute(
+        "INSERT INTO audit_entries (sequence, at, event_id, event_type, subject, actor, user_id, payload, previous_hash, \
+         hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        args![
+            entry.sequence,
+            entry.at,
+            entry.event_id,
+            entry.event_type,
+            entry.subject,
+            entry.actor,
+            entry.user_id,
+            entry.payload,
+            entry.previous_hash,
+            entry.hash
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 impl Store {
     /// The sequence and hash of the last entry, inside the transaction that adds the next.
     pub async fn head(&self, tx: &mut Tx) -> Result<(u64, String)> {
@@ -68,26 +95,32 @@ impl Store {
 
     /// Adds an entry and seals the new head.
     pub async fn append(&self, tx: &mut Tx, entry: &Entry) -> Result<()> {
-        tx.execute(
-            "INSERT INTO audit_entries (sequence, at, event_id, event_type, subject, actor, user_id, payload, previous_hash, \
-             hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-            args![
-                entry.sequence,
-                entry.at,
-                entry.event_id,
-                entry.event_type,
-                entry.subject,
-                entry.actor,
-                entry.user_id,
-                entry.payload,
-                entry.previous_hash,
-                entry.hash
-            ],
-        )
-        .await?;
+        insert(tx, entry).await?;
         let sealed = seal(&self.keys, &self.seal, &Head { sequence: entry.sequence, hash: entry.hash.clone() })?;
         tx.execute("UPDATE audit_head SET sealed = $1 WHERE id = 1", args![sealed]).await?;
         Ok(())
+    }
+
+    /// Puts entries back in the place of what stands there, and takes out what is beyond the sealed end; how many those were.
+    /// The triggers refuse this, so they are out of the way for the length of the transaction.
+    pub async fn put_back(&self, tx: &mut Tx, entries: &[Entry], end: u64) -> Result<u64> {
+        for trigger in TRIGGERS {
+            tx.execute(&format!("DROP TRIGGER IF EXISTS {}", trigger.0), args![]).await?;
+        }
+        for entry in entries {
+            tx.execute("DELETE FROM audit_entries WHERE sequence = $1", args![entry.sequence]).await?;
+        }
+        let removed = tx.execute("DELETE FROM audit_entries WHERE sequence > $1", args![end]).await?;
+        for entry in entries {
+            insert(tx, entry).await?;
+        }
+        for (name, event, refusal) in TRIGGERS {
+            let sql = format!(
+                "CREATE TRIGGER {name} BEFORE {event} ON audit_entries BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+            );
+            tx.execute(&sql, args![]).await?;
+        }
+        Ok(removed)
     }
 
     /// The head as it was sealed; an error of the key when it was not sealed by this platform.
@@ -125,8 +158,27 @@ impl Store {
 
     /// Every anchor, oldest first.
     pub async fn anchors(&self) -> Result<Vec<Anchor>> {
-        let sql = "SELECT anchor, entries, head, at, previous, digest FROM audit_anchors ORDER BY anchor";
-        let rows = self.db.fetch_all(sql, args![]).await?;
+        self.anchors_where("1 = 1").await
+    }
+
+    /// The anchors that the webhook has not taken, oldest first.
+    pub async fn anchors_to_post(&self) -> Result<Vec<Anchor>> {
+        self.anchors_where("posted = 0").await
+    }
+
+    /// The webhook has taken an anchor.
+    pub async fn posted(&self, anchor: u64) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        tx.execute("UPDATE audit_anchors SET posted = 1 WHERE anchor = $1", args![anchor]).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn anchors_where(&self, condition: &'static str) -> Result<Vec<Anchor>> {
+        let sql = format!(
+            "SELECT anchor, entries, head, at, previous, digest FROM audit_anchors WHERE {condition} ORDER BY anchor"
+        );
+        let rows = self.db.fetch_all(&sql, args![]).await?;
         let anchor = |row: &Row| {
             Ok(Anchor {
                 anchor: row.get("anchor")?,

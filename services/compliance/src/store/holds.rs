@@ -1,5 +1,5 @@
 //! Holds in the store.
-use super::Store;
+use super::{HOLD_REASON, RELEASE_REASON, Store};
 use crate::{
     Error, Result,
     hold::{Hold, Release, Severity},
@@ -27,7 +27,7 @@ impl Store {
                 hold.reference,
                 hold.covers.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(","),
                 hold.severity.as_str(),
-                hold.reason.for_staff(),
+                self.seal(hold.user, HOLD_REASON, hold.reason.for_staff())?,
                 hold.client_text.as_str(),
                 hold.placed_by,
                 hold.placed
@@ -45,21 +45,31 @@ impl Store {
         );
         let portfolio = hold.portfolio.map(|id| id.to_string()).unwrap_or_default();
         let row = tx.fetch_optional(&sql, args![hold.id, hold.user, portfolio, hold.reference]).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(|row| self.read_hold(row)).transpose()
     }
 
     /// A hold.
     pub async fn hold(&self, tx: &mut Tx, id: HoldId) -> Result<Option<Hold>> {
         let row = tx.fetch_optional(&format!("{COLUMNS} WHERE hold_id = $1"), args![id]).await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(|row| self.read_hold(row)).transpose()
     }
 
     /// Ends an active hold.
-    pub async fn release_hold(&self, tx: &mut Tx, id: HoldId, release: &Release) -> Result<()> {
+    pub async fn release_hold(&self, tx: &mut Tx, hold: &Hold, release: &Release) -> Result<()> {
         tx.execute(
             "UPDATE holds SET active = 0, released_by = $1, released = $2, release_reason = $3 WHERE hold_id = $4 \
              AND active = 1",
-            args![release.by, release.at, release.reason.for_staff(), id],
+            args![release.by, release.at, self.seal(hold.user, RELEASE_REASON, release.reason.for_staff())?, hold.id],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Fills in the beginning of a hold whose end was known first.
+    pub async fn complete_hold(&self, tx: &mut Tx, hold: &Hold) -> Result<()> {
+        tx.execute(
+            "UPDATE holds SET reason = $1, placed_by = $2, placed = $3 WHERE hold_id = $4 AND placed_by = ''",
+            args![hold.reason.for_staff(), hold.placed_by, hold.placed, hold.id],
         )
         .await?;
         Ok(())
@@ -68,7 +78,7 @@ impl Store {
     /// Active holds on a user, oldest first.
     pub async fn active_holds(&self, user: UserId) -> Result<Vec<Hold>> {
         let sql = format!("{COLUMNS} WHERE user_id = $1 AND active = 1 ORDER BY position");
-        self.db.fetch_all(&sql, args![user]).await?.iter().map(read).collect()
+        self.db.fetch_all(&sql, args![user]).await?.iter().map(|row| self.read_hold(row)).collect()
     }
 
     /// The newest holds with their positions, of a user or of all and of one status or of both, before a position (0: from
@@ -97,7 +107,7 @@ impl Store {
         args.push(&limit);
         sql.push_str(&format!(" ORDER BY position DESC LIMIT ${}", args.len()));
         let rows = self.db.fetch_all(&sql, args).await?;
-        rows.iter().map(|row| Ok((row.get("position")?, read(row)?))).collect()
+        rows.iter().map(|row| Ok((row.get("position")?, self.read_hold(row)?))).collect()
     }
 
     /// Whether a critical alert on a user waits for its resolution.
@@ -106,33 +116,37 @@ impl Store {
             "SELECT 1 AS found FROM alerts WHERE user_id = $1 AND status = 'open' AND severity = 'critical' LIMIT 1";
         Ok(self.db.fetch_optional(sql, args![user]).await?.is_some())
     }
-}
 
-fn read(row: &Row) -> Result<Hold> {
-    let unknown = |what| move |_| Error::Stored { what };
-    let portfolio = row.text("portfolio_id")?;
-    let active: bool = row.get("active")?;
-    let release = Release {
-        by: row.text("released_by")?,
-        at: row.get("released")?,
-        reason: InternalNote::stored(row.text("release_reason")?),
-    };
-    Ok(Hold {
-        id: row.get("hold_id")?,
-        user: row.get("user_id")?,
-        portfolio: if portfolio.is_empty() { None } else { Some(portfolio.parse()?) },
-        reference: row.text("reference")?,
-        covers: row
-            .text("covers")?
-            .split(',')
-            .map(str::parse::<HeldAction>)
-            .collect::<Result<_, _>>()
-            .map_err(unknown("action"))?,
-        severity: Severity::named(&row.text("severity")?).ok_or(Error::Stored { what: "severity" })?,
-        reason: InternalNote::stored(row.text("reason")?),
-        client_text: row.text("client_text")?.parse().map_err(unknown("client text"))?,
-        placed_by: row.text("placed_by")?,
-        placed: row.get("placed")?,
-        release: (!active).then_some(release),
-    })
+    fn read_hold(&self, row: &Row) -> Result<Hold> {
+        let unknown = |what| move |_| Error::Stored { what };
+        let portfolio = row.text("portfolio_id")?;
+        let active: bool = row.get("active")?;
+        let user: UserId = row.get("user_id")?;
+        let note = |field, column| -> Result<InternalNote> {
+            Ok(InternalNote::stored(self.keys.open_text(user, field, &row.text(column)?)?))
+        };
+        let release = Release {
+            by: row.text("released_by")?,
+            at: row.get("released")?,
+            reason: note(RELEASE_REASON, "release_reason")?,
+        };
+        Ok(Hold {
+            id: row.get("hold_id")?,
+            user,
+            portfolio: if portfolio.is_empty() { None } else { Some(portfolio.parse()?) },
+            reference: row.text("reference")?,
+            covers: row
+                .text("covers")?
+                .split(',')
+                .map(str::parse::<HeldAction>)
+                .collect::<Result<_, _>>()
+                .map_err(unknown("action"))?,
+            severity: Severity::named(&row.text("severity")?).ok_or(Error::Stored { what: "severity" })?,
+            reason: note(HOLD_REASON, "reason")?,
+            client_text: row.text("client_text")?.parse().map_err(unknown("client text"))?,
+            placed_by: row.text("placed_by")?,
+            placed: row.get("placed")?,
+            release: (!active).then_some(release),
+        })
+    }
 }

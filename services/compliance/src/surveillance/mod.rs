@@ -12,7 +12,7 @@ use crate::{
 use async_trait::async_trait;
 use moneta_contracts::events::{
     AlertRaised, ConversationTurned, DecisionMade, Event, OrderDenied, OrderRejected, OrderSnapshot, PortfolioCreated,
-    PortfolioUpdated, PortfolioValued, TradeExecuted,
+    PortfolioUpdated, PortfolioValued, TradeExecuted, UserErased,
 };
 use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
@@ -30,6 +30,7 @@ pub const TYPES: &[&str] = &[
     OrderRejected::TYPE,
     DecisionMade::TYPE,
     ConversationTurned::TYPE,
+    UserErased::TYPE,
 ];
 
 /// Looks at events and raises alerts.
@@ -60,6 +61,12 @@ impl Watch {
 
     async fn look(&self, event: &Envelope) -> Result<()> {
         let mut tx = self.store.begin().await?;
+        if event.is::<UserErased>() {
+            // Doing it again changes nothing, and a crash may have come before the end.
+            self.store.forget(&mut tx, event.decode::<UserErased>()?.user_id).await?;
+            tx.commit().await?;
+            return self.store.scrubbed().await;
+        }
         if !tx.first_time(Self::GROUP, event.id).await? {
             return Ok(());
         }

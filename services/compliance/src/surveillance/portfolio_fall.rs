@@ -62,8 +62,8 @@ fn advance(
     };
     state.date = date;
     // Twelve decimals keep the product from growing without end; a cent on a billion is eleven.
-    state.index = state.index.saturating_mul(Decimal::ONE + day_return).round_dp(12);
-    let fall = Decimal::ONE - state.index;
+    state.index = state.index.saturating_mul(Decimal::ONE.saturating_add(day_return)).round_dp(12);
+    let fall = Decimal::ONE.saturating_sub(state.index);
     let multiple = fall.checked_div(limit).map_or(0, |times| times.floor().to_u32().unwrap_or(0));
     if multiple > state.told {
         state.told = multiple;

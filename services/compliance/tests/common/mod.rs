@@ -93,6 +93,7 @@ fn world() -> World {
         }),
         preferences: Preferences {
             values: HashMap::from([("algorithm_disclosure".to_owned(), "accepted".to_owned())]),
+            ..Default::default()
         },
         portfolio: PortfolioView {
             portfolio_id: portfolio().to_string(),

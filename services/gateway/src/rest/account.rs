@@ -5,7 +5,7 @@ use crate::{
     body::{Body, OptionalBody, body},
     query::Params,
     query::params,
-    view::{self, Account, Erasure, Me, Questionnaire, Show as _},
+    view::{self, Account, Erasure, Me, Questionnaire, Show},
 };
 use ::http::{HeaderValue, StatusCode, header};
 use axum::{
@@ -114,15 +114,21 @@ params! {
     }
 }
 
-/// The caller's account and preferences.
+/// The caller's account, preferences and consents, and whom he can turn to.
 #[utoipa::path(get, path = "/me", tag = "account", responses((status = 200, body = Me)))]
 async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Me>> {
     let user_id = caller.user.to_string();
     let mut users = app.directory().user();
     let account = users.get_account(caller.call.request(pb::GetAccountRequest { user_id: user_id.clone() })).await?;
     let preferences = users.get_preferences(caller.call.request(pb::GetPreferencesRequest { user_id })).await?;
-    let preferences = preferences.into_inner().values.into_iter().collect();
-    Ok(Json(Me { account: Account::show(account.into_inner()), preferences }))
+    let pb::Preferences { values, consents } = preferences.into_inner();
+    let contact = Some(app.config().contact.clone()).filter(|contact| !contact.is_empty());
+    Ok(Json(Me {
+        account: Account::show(account.into_inner()),
+        preferences: values.into_iter().collect(),
+        consents: Show::show(consents),
+        contact,
+    }))
 }
 
 /// Changes the profile.
@@ -201,7 +207,7 @@ async fn preferences(State(app): State<App>, caller: Caller) -> Result<Json<BTre
     Ok(Json(preferences.values.into_iter().collect()))
 }
 
-/// Changes preferences: exclusions (symbols that are not bought for the user), and the consents algorithm_disclosure,
+/// Changes preferences: exclusions (symbols that are not bought for the user and are sold where he holds them), and the consents algorithm_disclosure,
 /// privacy_notice and terms_of_service (accepted or withdrawn).
 #[utoipa::path(put, path = "/preferences", tag = "account", request_body = BTreeMap<String, String>,
     responses((status = 200, body = BTreeMap<String, String>)))]

@@ -31,6 +31,8 @@ body! {
         display_name: Option<String>,
         /// ISO 4217 code; left out: USD.
         base_currency: Option<String>,
+        /// Documents that the person has read and accepts: terms_of_service, privacy_notice, algorithm_disclosure.
+        accepts: Option<Vec<String>>,
     }
 }
 
@@ -62,6 +64,7 @@ async fn register(
         email: body.email,
         password: body.password,
         base_currency: body.base_currency.unwrap_or_else(|| "USD".to_owned()),
+        accepts: body.accepts.unwrap_or_default(),
     };
     // As the gateway itself, which has counted the address already.
     let call = app.platform().because(call.cause());

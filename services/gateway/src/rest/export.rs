@@ -30,7 +30,13 @@ pub(super) async fn everything(app: &App, caller: &Caller) -> Result<Value> {
     };
 
     let request = portfolio::ListPortfoliosRequest { owner_id: caller.user.to_string() };
-    let found = directory.portfolio().list_portfolios(call.request(request)).await?.into_inner().portfolios;
+    let found = directory.portfolio().list_portfolios(call.request(request)).await?.into_inner();
+    if !found.unreadable.is_empty() {
+        let message =
+            "a portfolio cannot be read at the moment, and a copy without it would not be whole; we are told of it";
+        return Err(Problem::unavailable("portfolio_unreadable", message).into());
+    }
+    let found = found.portfolios;
     let mut portfolios = Vec::with_capacity(found.len());
     for one in found {
         let portfolio_id = one.portfolio_id.clone();

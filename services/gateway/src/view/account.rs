@@ -42,6 +42,25 @@ pub(crate) struct Me {
     #[serde(flatten)]
     pub account: Account,
     pub preferences: BTreeMap<String, String>,
+    /// Every document that can be consented to, with what was last decided on it.
+    pub consents: Vec<Consent>,
+    /// Whom to turn to; null where the house has named nobody.
+    pub contact: Option<String>,
+}
+
+view! {
+    /// A document, and what the person last decided on it. It is decided with PUT /preferences.
+    Consent of pb::Consent {
+        /// terms_of_service, privacy_notice or algorithm_disclosure
+        document: String,
+        /// The version in force.
+        version: String,
+        /// accepted or withdrawn; null: nothing yet.
+        decision: Option<String>,
+        /// The version that was decided on.
+        decided_version: Option<String>,
+        decided_at [decided_micros]: Option<Time>,
+    }
 }
 
 view! {
@@ -81,13 +100,30 @@ view! {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Erasure {
     pub erased_at: Time,
-    /// What is kept, and why.
-    pub retained: Vec<String>,
+    pub retained: Vec<Retained>,
+    /// What becomes of the bytes that are left, and when.
+    pub remains: &'static str,
 }
+
+const REMAINS: &str = "The keys of what was personal are destroyed, so that nobody can read it here any more. Each service overwrites \
+                       the bytes that are left in its own files as soon as it hears of the erasure: within seconds, and where a \
+                       reader holds an older state, as soon as that has ended. Backups from before are not changed: the operator \
+                       removes them when their time is over.";
 
 impl Show<pb::EraseUserResponse> for Erasure {
     fn show(source: pb::EraseUserResponse) -> Self {
-        Self { erased_at: Show::show(source.erased_micros), retained: source.retained }
+        Self { erased_at: Show::show(source.erased_micros), retained: Show::show(source.retained), remains: REMAINS }
+    }
+}
+
+view! {
+    /// What the law makes us keep of an erased user, by his id alone.
+    Retained of pb::Retained {
+        what: String,
+        /// The rule.
+        why: String,
+        /// The day on which the duty to keep the last of it ends (ISO date); null: it has no end.
+        until: Option<String>,
     }
 }
 

@@ -73,6 +73,8 @@ view! {
         /// Annualised, decimal fraction; null under 21 days.
         volatility: Option<String>,
         series: Vec<ValuePoint>,
+        /// Days that could not be valued and never will be; the return of the day after spans them.
+        not_valued: Vec<String>,
     }
 }
 

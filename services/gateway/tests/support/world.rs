@@ -18,6 +18,8 @@ pub const ORDER: &str = "0190a000-0000-7000-8000-000000000003";
 pub const CONVERSATION: &str = "0190a000-0000-7000-8000-000000000004";
 pub const DECISION: &str = "0190a000-0000-7000-8000-000000000005";
 pub const NOTIFICATION: &str = "0190a000-0000-7000-8000-000000000006";
+/// A password that was given out by somebody else.
+pub const ONE_TIME: &str = "given out by the house";
 pub const DIGEST: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 pub fn usd(minor_units: i64) -> Option<common::Money> {
@@ -50,9 +52,9 @@ pub fn doubles(tokens: &Arc<OnceLock<Tokens>>) -> Vec<(&'static str, Double)> {
 }
 
 fn user_double(tokens: &Arc<OnceLock<Tokens>>) -> Double {
-    let tokens = Arc::clone(tokens);
+    let (tokens, shared) = (Arc::clone(tokens), Arc::clone(tokens));
     let login = move |request: user::LoginRequest, _| {
-        if request.password != "moneta-demo" {
+        if !["moneta-demo", ONE_TIME].contains(&request.password.as_str()) {
             return Err(Problem::unauthenticated("e-mail or password is wrong").with_code("wrong_credentials").into());
         }
         let issued = tokens.get().unwrap().issue_access(anna(), &[Role::Investor], Duration::from_secs(900));
@@ -62,10 +64,33 @@ fn user_double(tokens: &Arc<OnceLock<Tokens>>) -> Double {
             refresh_token: "refresh".to_owned(),
             expires_in: i64::try_from(seconds).unwrap(),
             user_id: anna().to_string(),
+            password_change_only: request.password == ONE_TIME,
             ..Default::default()
         })
     };
+    let issuer = Arc::clone(&shared);
+    let change = move |request: user::ChangePasswordRequest, _| {
+        if request.current_password != ONE_TIME {
+            return Err(Problem::unauthenticated("e-mail or password is wrong").with_code("bad_credentials").into());
+        }
+        let issued = issuer.get().unwrap().issue_access(anna(), &[Role::Investor], Duration::from_secs(900));
+        let (access_token, seconds) = issued.unwrap();
+        Ok(user::Session {
+            access_token,
+            refresh_token: "refreshed".to_owned(),
+            expires_in: i64::try_from(seconds).unwrap(),
+            user_id: anna().to_string(),
+            ..Default::default()
+        })
+    };
+    let decisions = Arc::new(Mutex::new(String::new()));
+    let decided = Arc::clone(&decisions);
     Double::default()
+        .on("/moneta.user.v1.Accounts/ChangePassword", change)
+        .on("/moneta.user.v1.User/SetPreferences", move |request: user::SetPreferencesRequest, _| {
+            *decided.lock().unwrap() = request.values.get("terms_of_service").cloned().unwrap_or_default();
+            Ok(user::Preferences { values: request.values, consents: Vec::new() })
+        })
         .on("/moneta.user.v1.User/Login", login)
         .on("/moneta.user.v1.User/Logout", |_: user::LogoutRequest, _| Ok(user::LogoutResponse {}))
         .on("/moneta.user.v1.User/GetAccount", |request: user::GetAccountRequest, _| {
@@ -81,8 +106,18 @@ fn user_double(tokens: &Arc<OnceLock<Tokens>>) -> Double {
                 ..user::Account::default()
             })
         })
-        .on("/moneta.user.v1.User/GetPreferences", |_: user::GetPreferencesRequest, _| {
-            Ok(user::Preferences { values: HashMap::from([("theme".to_owned(), "dark".to_owned())]) })
+        .on("/moneta.user.v1.User/GetPreferences", move |_: user::GetPreferencesRequest, _| {
+            let decision = decisions.lock().unwrap().clone();
+            let decided = !decision.is_empty();
+            let consent = user::Consent {
+                document: "terms_of_service".to_owned(),
+                version: "1".to_owned(),
+                decision,
+                decided_version: if decided { "1".to_owned() } else { String::new() },
+                decided_micros: if decided { 1_584_000_000_000_000 } else { 0 },
+            };
+            let values = HashMap::from([("theme".to_owned(), "dark".to_owned())]);
+            Ok(user::Preferences { values, consents: vec![consent] })
         })
         .on("/moneta.user.v1.User/SubmitQuestionnaire", |request: user::SubmitQuestionnaireRequest, _| {
             Ok(user::Questionnaire {
@@ -150,7 +185,7 @@ fn portfolio_double() -> Double {
     Double::default()
         .on("/moneta.portfolio.v1.Portfolio/ListPortfolios", |_: portfolio::ListPortfoliosRequest, asked| {
             let portfolios = if asked.is(anna()) { vec![view()] } else { Vec::new() };
-            Ok(portfolio::ListPortfoliosResponse { portfolios })
+            Ok(portfolio::ListPortfoliosResponse { portfolios, unreadable: Vec::new() })
         })
         .on("/moneta.portfolio.v1.Portfolio/GetPortfolio", |request: portfolio::GetPortfolioRequest, asked| {
             if asked.is(anna()) && request.portfolio_id == PORTFOLIO {
@@ -362,6 +397,13 @@ fn advisor_double() -> Double {
             *approved.lock().unwrap() = "approved".to_owned();
             Ok(recommendation(RECOMMENDATION, "approved"))
         })
+        .on(
+            "/moneta.advisor.v1.Advisor/Decline",
+            |_: advisor::DeclineRequest, _| -> Result<advisor::Recommendation, _> {
+                // As a service answers when compliance holds the account.
+                Err(Problem::precondition("held", "we cannot do this at the moment; please contact us").into())
+            },
+        )
         .on("/moneta.advisor.v1.Advisor/GetMandate", |request: advisor::GetMandateRequest, _| {
             Ok(advisor::Mandate {
                 portfolio_id: request.portfolio_id,

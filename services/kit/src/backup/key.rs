@@ -17,6 +17,7 @@ const MOST_PASSES: u32 = 16;
 const SHORTEST: usize = 12;
 
 /// What opens a repository.
+#[derive(Clone)]
 pub enum Secret {
     /// 64 hexadecimal digits in a file.
     Key(Zeroizing<[u8; 32]>),

@@ -22,14 +22,20 @@
 //! sealed list of its files, their digests and their pieces, written last). Whoever does not have the key learns sizes and
 //! times; whoever changes, swaps or cuts off anything is found out, because every piece and every list is authenticated
 //! under its own name.
+//!
+//! `register.sealed` names every backup there is, so that one that was taken away is missed, the newest included. What
+//! nothing inside of the folder can show is that the whole of it is an old copy: whoever wants to know keeps the id of the
+//! newest backup elsewhere, and shows it to [`verify`].
 mod chunks;
 mod freeze;
 mod key;
+mod prune;
 mod restore;
 mod take;
 
 pub use key::Secret;
-pub use restore::{Restored, Verified, restore, verify};
+pub use prune::{Keep, Pruned, prune};
+pub use restore::{Restored, Verified, restore, restore_without, verify};
 pub use take::{Taken, take};
 
 use moneta_types::Timestamp;
@@ -38,7 +44,7 @@ use std::{io, path::PathBuf};
 use uuid::Uuid;
 
 /// The newest format of a backup that this program knows.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What can go wrong with a backup.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,9 @@ pub enum Error {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] crate::data_dir::Error),
+    /// Erasures cannot be repeated.
+    #[error(transparent)]
+    Erasures(#[from] crate::erasures::Error),
     /// A store cannot be copied.
     #[error("cannot copy the store {path}")]
     Store {
@@ -136,8 +145,39 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
-    /// Another backup is being taken into the same repository.
-    #[error("another backup is being taken into {path}: wait for it to end")]
+    /// Backups that the register names are not there.
+    #[error(
+        "the register of the backups in {path} names {ids}, which is not there: somebody has taken it away, or the folder was \
+         copied in part; put it back, or name the backup that you want with --id (`moneta prune-backups --accept-missing` \
+         takes it out of the register)"
+    )]
+    Removed {
+        /// Which repository.
+        path: PathBuf,
+        /// Which backups.
+        ids: String,
+    },
+    /// The newest backup is older than the one that was known to be there.
+    #[error(
+        "the newest backup in {path} is {found}, and {expected} was taken after it: an older copy of the folder was put in \
+         its place, or its newest backups were taken away"
+    )]
+    Rolled {
+        /// Which repository.
+        path: PathBuf,
+        /// The newest one there.
+        found: String,
+        /// The one that must be there, or a later one.
+        expected: String,
+    },
+    /// Backups are read while old ones are to be removed.
+    #[error("somebody reads the backups in {path}: remove old ones when that has ended")]
+    BeingRead {
+        /// Which repository.
+        path: PathBuf,
+    },
+    /// Another backup is being taken into the same repository, or old ones are being removed.
+    #[error("another backup is being taken into {path}, or old ones are being removed: wait for it to end")]
     InUse {
         /// Which repository.
         path: PathBuf,

@@ -1,7 +1,13 @@
 //! Bringing a backup back, and checking that it could be.
-use super::{Backup, Error, Result, Secret, chunks::Repository, take::blocking};
+use super::{
+    Backup, Error, Result, Secret,
+    chunks::{Repository, Use},
+    take::blocking,
+};
 use crate::{
-    args, data_dir, files,
+    args, data_dir,
+    erasures::{self, Erasure},
+    files,
     store::{Bare, sqlite_url},
 };
 use moneta_types::Timestamp;
@@ -24,6 +30,8 @@ pub struct Restored {
     /// Fingerprint of the master key that must be put into `keys/master.key` or the configuration, unless it was in the
     /// backup.
     pub needs_master_key: Option<String>,
+    /// Other keys that were not in the backup; they are made anew at the start unless somebody puts them back.
+    pub keys_to_come: Vec<String>,
 }
 
 /// What checking a backup came to.
@@ -41,15 +49,27 @@ pub struct Verified {
     pub with_keys: bool,
 }
 
-/// Brings one backup back to a place that is empty: the one with an id, or the newest that was not taken after a time, or
-/// the newest. Nothing is there until everything is, checked. Between backups there is nothing to bring back: what happened
-/// after the chosen one is lost with the directory that held it.
+/// As [`restore_without`], with nobody erased since.
 pub async fn restore(
     repository: &Path,
     secret: Secret,
     id: Option<String>,
     until: Option<Timestamp>,
     target: &Path,
+) -> Result<Restored> {
+    restore_without(repository, secret, id, until, target, &[]).await
+}
+
+/// Brings one backup back to a place that is empty: the one with an id, or the newest that was not taken after a time, or
+/// the newest. Nothing is there until everything is, checked, and whoever was erased since has no keys in it. Between backups
+/// there is nothing to bring back: what happened after the chosen one is lost with the directory that held it.
+pub async fn restore_without(
+    repository: &Path,
+    secret: Secret,
+    id: Option<String>,
+    until: Option<Timestamp>,
+    target: &Path,
+    erased: &[Erasure],
 ) -> Result<Restored> {
     let occupied = || Error::Occupied { path: target.to_path_buf() };
     let io_at = |path: &Path| {
@@ -73,7 +93,7 @@ pub async fn restore(
     let made = tempfile::Builder::new().prefix(".restoring-").tempdir_in(&parent).map_err(io_at(&parent))?;
     let (root, place) = (repository.to_path_buf(), made.path().to_path_buf());
     let backup = blocking(move || {
-        let repository = Repository::open(&root, &secret)?;
+        let repository = Repository::open(&root, &secret, Use::Read)?;
         let backup = repository.choose(id.as_deref(), until)?;
         write_files(&repository, &backup, &place)?;
         Ok(backup)
@@ -84,13 +104,16 @@ pub async fn restore(
         check_store(&path).await.map_err(|source| Error::Store { path: path.clone(), source })??;
     }
     data_dir::check_stores(made.path()).await?;
+    erasures::repeat(made.path(), erased)?;
+    let keys_to_come = data_dir::without_keys(made.path()).await?;
     if target.exists() {
         fs::remove_dir(target).map_err(io_at(target))?;
     }
     let place = made.keep();
     fs::rename(&place, target).map_err(io_at(target))?;
     let needs_master_key = if backup.with_keys { None } else { backup.master_key.clone() };
-    Ok(Restored { id: backup.id, taken_at: backup.taken_at, files: backup.files.len(), needs_master_key })
+    let files = backup.files.len();
+    Ok(Restored { id: backup.id, taken_at: backup.taken_at, files, needs_master_key, keys_to_come })
 }
 
 fn write_files(repository: &Repository, backup: &Backup, place: &Path) -> Result<()> {
@@ -124,14 +147,28 @@ async fn check_store(path: &Path) -> crate::store::Result<Result<()>> {
     Ok(Err(Error::Damaged { path: path.to_path_buf(), reason: text }))
 }
 
-/// Reads every piece of one backup, or of all, and compares it with its digest; and how many pieces no backup names.
-pub async fn verify(repository: &Path, secret: Secret, id: Option<String>) -> Result<(Vec<Verified>, u64)> {
+/// Reads every piece of one backup, or of all, and compares it with its digest; and how many pieces no backup names. The
+/// newest backup must be the expected one or a later one, where one is expected.
+pub async fn verify(
+    repository: &Path,
+    secret: Secret,
+    id: Option<String>,
+    expected: Option<String>,
+) -> Result<(Vec<Verified>, usize)> {
     let root = repository.to_path_buf();
     blocking(move || {
-        let repository = Repository::open(&root, &secret)?;
+        let repository = Repository::open(&root, &secret, Use::Read)?;
+        let all = repository.ids()?;
+        // Ids begin with their times, so that their order is that of time.
+        if let (Some(found), Some(expected)) = (all.last(), expected)
+            && *found < expected
+        {
+            return Err(Error::Rolled { path: root.clone(), found: found.clone(), expected });
+        }
+        repository.check_register()?;
         let ids = match id {
             Some(id) => vec![repository.choose(Some(&id), None)?.id],
-            None => repository.ids()?,
+            None => all,
         };
         if ids.is_empty() {
             return Err(Error::NoRepository { path: root.clone(), file: "backups/*.sealed".to_owned() });
@@ -154,7 +191,7 @@ pub async fn verify(repository: &Path, secret: Secret, id: Option<String>) -> Re
                 with_keys: backup.with_keys,
             });
         }
-        let unused = repository.unused(&used)?;
+        let unused = repository.unused_pieces(&used)?.len();
         Ok((verified, unused))
     })
     .await

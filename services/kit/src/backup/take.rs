@@ -1,5 +1,9 @@
 //! Taking a backup.
-use super::{Backup, Error, FORMAT, File, Result, Secret, chunks::Repository, freeze};
+use super::{
+    Backup, Error, FORMAT, File, Result, Secret,
+    chunks::{Repository, Use},
+    freeze,
+};
 use crate::{
     data_dir::{self, MANIFEST, StoreFile},
     entropy,
@@ -36,7 +40,7 @@ pub async fn take(folder: &Path, repository: &Path, secret: Secret, with_keys: b
         return Err(Error::NoManifest { path: folder.join(MANIFEST) });
     }
     let root = repository.to_path_buf();
-    let repository = blocking(move || Repository::open_or_make(&root, &secret)).await?;
+    let repository = blocking(move || Repository::open(&root, &secret, Use::Add)).await?;
     let at = |source| Error::Io { path: folder.to_path_buf(), source };
     // One at a time, so that what one that was killed has left can be taken away: it is not encrypted.
     let _claim = data_dir::claim(folder, "backup")?;
@@ -135,8 +139,9 @@ fn stamp(at: Timestamp) -> String {
     format!("{}.{micros:06}Z", seconds.trim_end_matches('Z').replace(['-', ':'], ""))
 }
 
-/// Folders of the data directory that are not backed up: what belongs to the running processes, and what is built again.
-const LEFT_OUT: [&str; 2] = ["locks", "vectors"];
+/// What of the data directory is not backed up: what belongs to the running processes, what is built again, and the ledger of
+/// erasures, which must be newer than what is brought back.
+const LEFT_OUT: [&str; 3] = ["locks", "vectors", crate::erasures::FILE];
 
 /// Every file beside the stores.
 fn others(folder: &Path, stores: &[StoreFile], with_keys: bool) -> Result<Vec<PathBuf>> {

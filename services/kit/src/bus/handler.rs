@@ -13,6 +13,12 @@ use std::sync::Arc;
 pub trait Handler: Send + Sync {
     /// Does what the event calls for; an error parks it with its subject and tries again.
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError>;
+
+    /// An event that will not be tried again is about to become a dead letter: `true` when the handler has set aside whom it
+    /// concerns instead, with the event, in its own store.
+    async fn set_aside(&self, _event: &Envelope, _why: &str) -> Result<bool, HandlerError> {
+        Ok(false)
+    }
 }
 
 /// Which events go to whom.
@@ -68,6 +74,11 @@ impl HandlerError {
     /// A failure because something else is down.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { remedy: Remedy::Wait, source: source.into() }
+    }
+
+    /// Whether something else is down, so that nothing is said about the event.
+    pub fn is_outage(&self) -> bool {
+        self.remedy == Remedy::Wait
     }
 
     /// The error and what caused it, in one line.
@@ -129,5 +140,9 @@ impl Handler for Replayed {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
         self.clock.advance_to(event.time);
         self.inner.handle(event).await
+    }
+
+    async fn set_aside(&self, event: &Envelope, why: &str) -> Result<bool, HandlerError> {
+        self.inner.set_aside(event, why).await
     }
 }

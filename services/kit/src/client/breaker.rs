@@ -1,7 +1,14 @@
 //! A circuit breaker: when a service keeps failing, calls to it fail at once for a while, and then a few are let through.
-//! It is shared by all callers, so what counts as a failure is the service's own (no connection, no answer in fair time,
-//! overload) and never what one caller asks for or is: see `transport::is_fault_of_the_service`.
-use std::{collections::VecDeque, time::Duration};
+//! It is shared by all callers, so what counts as a failure is the service's own (no connection, overload) and never what
+//! one caller asks for or is: see `transport::is_fault_of_the_service`.
+//!
+//! A call that is not answered in fair time may be either: the service hangs, or one caller asks for what takes too long.
+//! Two things tell them apart. Whoever is answered proves that the service is there, so that every wait in vain before it
+//! is forgotten; and one caller counts once, however often he asks.
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 /// When to open and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +23,19 @@ pub struct BreakerConfig {
     pub open_for: Duration,
     /// Calls that are let through afterwards; all must succeed.
     pub trial_calls: usize,
+    /// Callers that must have waited in vain, with no answer to anybody in between, before the service is taken to hang.
+    pub callers: usize,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered, with whatever it may be.
+    Answered,
+    /// The service is in trouble itself.
+    Fault,
+    /// There was no answer in fair time to this caller.
+    Late(String),
 }
 
 /// A circuit breaker; time is handed in, as the duration since any fixed moment.
@@ -27,14 +47,25 @@ pub struct Breaker {
 
 #[derive(Debug)]
 enum State {
-    Closed { outcomes: VecDeque<bool>, failures: usize },
-    Open { until: Duration },
-    HalfOpen { started: usize, succeeded: usize },
+    /// `late` are the callers that have waited in vain since the last answer.
+    Closed {
+        outcomes: VecDeque<bool>,
+        failures: usize,
+        late: BTreeSet<String>,
+    },
+    Open {
+        until: Duration,
+    },
+    HalfOpen {
+        started: usize,
+        succeeded: usize,
+        late: BTreeSet<String>,
+    },
 }
 
 impl State {
     const fn closed() -> Self {
-        Self::Closed { outcomes: VecDeque::new(), failures: 0 }
+        Self::Closed { outcomes: VecDeque::new(), failures: 0, late: BTreeSet::new() }
     }
 }
 
@@ -50,7 +81,7 @@ impl Breaker {
             State::Closed { .. } => true,
             State::Open { until } if now < *until => false,
             State::Open { .. } => {
-                self.state = State::HalfOpen { started: 1, succeeded: 0 };
+                self.state = State::HalfOpen { started: 1, succeeded: 0, late: BTreeSet::new() };
                 true
             }
             State::HalfOpen { started, .. } if *started < self.config.trial_calls => {
@@ -62,10 +93,20 @@ impl Breaker {
     }
 
     /// Records how a call went.
-    pub fn record(&mut self, success: bool, now: Duration) {
+    pub fn record(&mut self, outcome: Outcome, now: Duration) {
         let open = State::Open { until: now + self.config.open_for };
-        match &mut self.state {
-            State::Closed { outcomes, failures } => {
+        match (&mut self.state, outcome) {
+            (State::Closed { late, .. }, Outcome::Late(caller)) => {
+                late.insert(caller);
+                if late.len() >= self.config.callers {
+                    self.state = open;
+                }
+            }
+            (State::Closed { outcomes, failures, late }, outcome) => {
+                let success = outcome == Outcome::Answered;
+                if success {
+                    late.clear();
+                }
                 outcomes.push_back(success);
                 *failures += usize::from(!success);
                 if outcomes.len() > self.config.window
@@ -78,15 +119,24 @@ impl Breaker {
                     self.state = open;
                 }
             }
-            State::HalfOpen { succeeded, .. } if success => {
+            (State::HalfOpen { succeeded, late, .. }, Outcome::Answered) => {
+                late.clear();
                 *succeeded += 1;
                 if *succeeded >= self.config.trial_calls {
                     self.state = State::closed();
                 }
             }
-            State::HalfOpen { .. } => self.state = open,
+            // One caller's wait says nothing yet: his place is another's.
+            (State::HalfOpen { started, late, .. }, Outcome::Late(caller)) => {
+                late.insert(caller);
+                *started = started.saturating_sub(1);
+                if late.len() >= self.config.callers {
+                    self.state = open;
+                }
+            }
+            (State::HalfOpen { .. }, Outcome::Fault) => self.state = open,
             // A call from before the circuit opened.
-            State::Open { .. } => {}
+            (State::Open { .. }, _) => {}
         }
     }
 
@@ -111,14 +161,20 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const CONFIG: BreakerConfig =
-        BreakerConfig { window: 10, minimum: 4, failure_share: 0.5, open_for: Duration::from_secs(5), trial_calls: 2 };
+    const CONFIG: BreakerConfig = BreakerConfig {
+        window: 10,
+        minimum: 4,
+        failure_share: 0.5,
+        open_for: Duration::from_secs(5),
+        trial_calls: 2,
+        callers: 3,
+    };
 
     fn opened() -> Breaker {
         let mut breaker = Breaker::new(CONFIG);
         for _ in 0..4 {
             assert!(breaker.permit(Duration::ZERO));
-            breaker.record(false, Duration::ZERO);
+            breaker.record(Outcome::Fault, Duration::ZERO);
         }
         assert_eq!(breaker.state(), "open");
         breaker
@@ -128,10 +184,10 @@ mod tests {
     fn it_opens_only_after_the_minimum_of_calls() {
         let mut breaker = Breaker::new(CONFIG);
         for _ in 0..3 {
-            breaker.record(false, Duration::ZERO);
+            breaker.record(Outcome::Fault, Duration::ZERO);
         }
         assert!(breaker.permit(Duration::ZERO));
-        breaker.record(false, Duration::ZERO);
+        breaker.record(Outcome::Fault, Duration::ZERO);
         assert!(!breaker.permit(Duration::from_secs(4)));
     }
 
@@ -139,7 +195,7 @@ mod tests {
     fn failures_below_the_share_leave_it_closed() {
         let mut breaker = Breaker::new(CONFIG);
         for nth in 0..100 {
-            breaker.record(nth % 3 != 2, Duration::ZERO);
+            breaker.record(if nth % 3 == 2 { Outcome::Fault } else { Outcome::Answered }, Duration::ZERO);
         }
         assert_eq!(breaker.state(), "closed");
     }
@@ -150,9 +206,9 @@ mod tests {
         let later = Duration::from_secs(5);
         assert!(breaker.permit(later) && breaker.permit(later));
         assert!(!breaker.permit(later), "only two trial calls");
-        breaker.record(true, later);
+        breaker.record(Outcome::Answered, later);
         assert_eq!(breaker.state(), "half_open");
-        breaker.record(true, later);
+        breaker.record(Outcome::Answered, later);
         assert_eq!(breaker.state(), "closed");
     }
 
@@ -161,7 +217,7 @@ mod tests {
         let mut breaker = opened();
         let later = Duration::from_secs(5);
         assert!(breaker.permit(later));
-        breaker.record(false, later);
+        breaker.record(Outcome::Fault, later);
         assert!(!breaker.permit(Duration::from_secs(9)));
         assert!(breaker.permit(Duration::from_secs(10)));
     }
@@ -178,15 +234,71 @@ mod tests {
     #[test]
     fn old_failures_leave_the_window() {
         let mut breaker = Breaker::new(CONFIG);
-        breaker.record(false, Duration::ZERO);
+        breaker.record(Outcome::Fault, Duration::ZERO);
         for _ in 0..10 {
-            breaker.record(true, Duration::ZERO);
+            breaker.record(Outcome::Answered, Duration::ZERO);
         }
         for _ in 0..4 {
-            breaker.record(false, Duration::ZERO);
+            breaker.record(Outcome::Fault, Duration::ZERO);
         }
         assert_eq!(breaker.state(), "closed");
-        breaker.record(false, Duration::ZERO);
+        breaker.record(Outcome::Fault, Duration::ZERO);
         assert_eq!(breaker.state(), "open");
+    }
+
+    fn late(caller: impl ToString) -> Outcome {
+        Outcome::Late(caller.to_string())
+    }
+
+    #[test]
+    fn a_caller_whose_own_requests_take_too_long_opens_it_for_nobody() {
+        let mut breaker = Breaker::new(CONFIG);
+        for _ in 0..1_000 {
+            breaker.record(late("mallory"), Duration::ZERO);
+        }
+        assert_eq!(breaker.state(), "closed");
+        // Nor do several together, as long as anybody is answered.
+        let mut breaker = Breaker::new(CONFIG);
+        for nth in 0..1_000 {
+            breaker.record(late(nth % 2), Duration::ZERO);
+            if nth % 2 == 1 {
+                breaker.record(Outcome::Answered, Duration::ZERO);
+            }
+        }
+        assert_eq!(breaker.state(), "closed");
+    }
+
+    #[test]
+    fn a_service_that_answers_nobody_is_left_alone() {
+        let mut breaker = Breaker::new(CONFIG);
+        for _ in 0..50 {
+            breaker.record(Outcome::Answered, Duration::ZERO);
+        }
+        for caller in 0..3 {
+            assert_eq!(breaker.state(), "closed", "{caller}");
+            breaker.record(late(caller), Duration::ZERO);
+        }
+        assert_eq!(breaker.state(), "open");
+    }
+
+    #[test]
+    fn a_trial_that_takes_one_caller_too_long_does_not_end_the_trial() {
+        let mut breaker = opened();
+        let later = Duration::from_secs(5);
+        for _ in 0..10 {
+            assert!(breaker.permit(later), "his place is free again");
+            breaker.record(late("mallory"), later);
+        }
+        for _ in 0..2 {
+            assert!(breaker.permit(later));
+            breaker.record(Outcome::Answered, later);
+        }
+        assert_eq!(breaker.state(), "closed");
+        let mut breaker = opened();
+        for caller in 0..3 {
+            assert!(breaker.permit(later));
+            breaker.record(late(caller), later);
+        }
+        assert_eq!(breaker.state(), "open", "it still answers nobody");
     }
 }

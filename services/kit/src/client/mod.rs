@@ -1,10 +1,12 @@
 //! Clients of the services: a directory that knows where each is, and the call that says who asks, why and how long.
 mod breaker;
 mod holds;
+mod pages;
 mod transport;
 
 pub use breaker::{Breaker, BreakerConfig};
 pub use holds::not_held;
+pub use pages::every_page;
 pub use transport::Transport;
 
 use crate::{
@@ -55,6 +57,8 @@ pub struct ClientConfig {
     pub breaker_open_ms: u64,
     /// Calls that are let through afterwards.
     pub breaker_trial_calls: usize,
+    /// Callers that must have waited in vain, with no answer to anybody in between, for it to open.
+    pub breaker_callers: usize,
 }
 
 impl Default for ClientConfig {
@@ -70,6 +74,7 @@ impl Default for ClientConfig {
             breaker_failure_share: 0.5,
             breaker_open_ms: 3_000,
             breaker_trial_calls: 3,
+            breaker_callers: 3,
         }
     }
 }
@@ -94,6 +99,7 @@ impl ClientConfig {
             failure_share: self.breaker_failure_share,
             open_for: Duration::from_millis(self.breaker_open_ms),
             trial_calls: self.breaker_trial_calls.max(1),
+            callers: self.breaker_callers.max(1),
         }
     }
 }

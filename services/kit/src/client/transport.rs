@@ -1,6 +1,9 @@
 //! One way to call a service, whether it runs in this process or in another: deadline, retries, circuit breaker.
-use super::{ClientConfig, breaker::Breaker};
-use crate::{entropy, lock, problem::Problem};
+use super::{
+    ClientConfig,
+    breaker::{self, Breaker},
+};
+use crate::{entropy, identity, lock, problem::Problem};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request::Parts};
 use http_body_util::BodyExt as _;
@@ -146,13 +149,13 @@ impl Transport {
         let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(status)) => {
-                permit.record(false);
+                permit.record(breaker::Outcome::Fault);
                 return Outcome::Unavailable(status.into_http());
             }
             Err(_) => {
                 // A caller that gave the service no time to answer says nothing of the service.
                 if fair {
-                    permit.record(false);
+                    permit.record(breaker::Outcome::Late(caller_of(&parts.headers)));
                 }
                 let message = format!("{} did not answer in time", self.service);
                 return Outcome::Refused(
@@ -166,7 +169,10 @@ impl Transport {
             .get(STATUS_HEADER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .map_or(Code::Ok, Code::from_i32);
-        permit.record(!is_fault_of_the_service(code, response.headers()));
+        permit.record(match is_fault_of_the_service(code, response.headers()) {
+            true => breaker::Outcome::Fault,
+            false => breaker::Outcome::Answered,
+        });
         if code == Code::Unavailable { Outcome::Unavailable(response) } else { Outcome::Answer(response) }
     }
 
@@ -210,6 +216,13 @@ fn is_fault_of_the_service(code: Code, headers: &HeaderMap) -> bool {
         })
 }
 
+/// Whose call it is; all that name nobody are one. The token is not checked: who forges one is refused at once, and that is
+/// an answer.
+fn caller_of(headers: &HeaderMap) -> String {
+    let token = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    token.and_then(identity::named_by).unwrap_or_default()
+}
+
 enum Outcome {
     Answer(Response<Body>),
     Unavailable(Response<Body>),
@@ -229,9 +242,9 @@ impl<'a> Permit<'a> {
         permitted.then(|| Self { shared, recorded: false })
     }
 
-    fn record(mut self, success: bool) {
+    fn record(mut self, outcome: breaker::Outcome) {
         self.recorded = true;
-        lock(&self.shared.breaker).record(success, self.shared.since.elapsed());
+        lock(&self.shared.breaker).record(outcome, self.shared.since.elapsed());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 use moneta_types::{Timestamp, WallClock as _};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions, TryLockError},
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// The manifest's name in the data directory.
 pub const MANIFEST: &str = "manifest.json";
 /// The newest format that this program knows.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// What a data directory must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ pub struct Manifest {
     pub master_key: Option<String>,
     /// Every store, by its file within the directory.
     pub parts: BTreeMap<String, Part>,
+    /// Fingerprints of the other keys in files, by their file within the directory; not the keys.
+    #[serde(default)]
+    pub keys: BTreeMap<String, String>,
+    /// Whether users had keys.
+    #[serde(default)]
+    pub user_keys: bool,
+    /// Folders that are built again from what is kept elsewhere, should they be lost.
+    #[serde(default)]
+    pub rebuilt: BTreeSet<String>,
 }
 
 /// A store of a data directory.
@@ -56,6 +65,9 @@ impl Manifest {
             created: SystemClock.now(),
             master_key: None,
             parts: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            user_keys: false,
+            rebuilt: BTreeSet::new(),
         }
     }
 

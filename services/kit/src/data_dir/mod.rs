@@ -6,6 +6,7 @@
 mod claim;
 mod facts;
 mod manifest;
+mod secrets;
 
 pub use claim::{Claim, claim};
 pub(crate) use facts::{StoreFile, stores};
@@ -15,6 +16,7 @@ use crate::{config::Global, files, keys::KeyRing, store, store::Durability};
 use facts::{Facts, Log};
 use manifest::Held;
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
@@ -106,6 +108,24 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
+    /// A key is gone, or is another one.
+    #[error(
+        "{path} {problem}, and the manifest of the data directory knows the one that was there: put it back from where the \
+         keys are kept (a backup with --with-keys has it); it is not made anew, because nobody would notice what ended with \
+         it. If it is lost for good, or was changed on purpose, take {name:?} out of \"keys\" in {manifest}: {consequence}"
+    )]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// Its name in the manifest.
+        name: String,
+        /// Where it is named.
+        manifest: PathBuf,
+        /// What ends with the key.
+        consequence: &'static str,
+    },
     /// A store cannot be read.
     #[error("cannot read the store {path}")]
     Store {
@@ -150,9 +170,9 @@ pub async fn check(folder: &Path, entry: Entry, global: &Global) -> Result<()> {
         }
         return held.map_or(Ok(()), |held| held.write(&Manifest::fresh()));
     };
-    let key = folder.join("keys").join("master.key");
-    if manifest.master_key.is_some() && global.keys.master.is_none() && !key.is_file() {
-        return Err(Error::Missing { path: key });
+    secrets::check(folder, &manifest, global)?;
+    for path in secrets::to_rebuild(folder, &manifest) {
+        tracing::warn!(path = %path.display(), "is missing, and is built again from what is kept elsewhere");
     }
     let parts: Vec<(StoreFile, &Part)> =
         manifest.parts.iter().map(|(name, part)| (StoreFile::at(folder, name), part)).collect();
@@ -202,6 +222,12 @@ pub fn check_presence(folder: &Path) -> Result<()> {
     let Some(manifest) = Manifest::read(&folder.join(MANIFEST))? else { return Ok(()) };
     let missing = manifest.parts.keys().map(|name| folder.join(name)).find(|path| !path.is_file());
     missing.map_or(Ok(()), |path| Err(Error::Missing { path }))
+}
+
+/// Whether every key that the manifest of a data directory names is there and is the one that was, before a command opens
+/// (and would make) one.
+pub fn check_secrets(folder: &Path, global: &Global) -> Result<()> {
+    Manifest::read(&folder.join(MANIFEST))?.map_or(Ok(()), |manifest| secrets::check(folder, &manifest, global))
 }
 
 fn compare(store: &StoreFile, found: &Facts, manifest: &Manifest, part: &Part) -> Result<()> {
@@ -275,5 +301,21 @@ pub async fn seal(folder: &Path, keys: Option<&KeyRing>) -> Result<()> {
         let part = facts::stamp(&store, manifest.platform).await?;
         manifest.parts.insert(store.name, part);
     }
+    secrets::note(folder, &mut manifest)?;
+    manifest.format = manifest::FORMAT;
     held.write(&manifest)
+}
+
+/// Takes keys that a backup did not hold out of the manifest of a directory that was brought back: whoever has them puts
+/// them there, and otherwise they are made anew. Which these are.
+pub(crate) async fn without_keys(folder: &Path) -> Result<Vec<String>> {
+    let held = Held::open(folder).await?;
+    let path = folder.join(MANIFEST);
+    let mut manifest = held.read()?.ok_or(Error::Missing { path })?;
+    let known = std::mem::take(&mut manifest.keys);
+    let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        known.into_iter().partition(|(name, _)| folder.join(name).is_file());
+    manifest.keys = kept;
+    held.write(&manifest)?;
+    Ok(gone.into_keys().collect())
 }

@@ -32,13 +32,16 @@ pub(crate) enum Shown {
 #[derive(Debug)]
 pub(crate) struct Acting {
     actor: Option<String>,
+    /// The caller is a service, which acts for nobody.
+    service_alone: bool,
     accesses: Mutex<BTreeSet<Shown>>,
 }
 
 impl Acting {
     /// A request by a caller, or by nobody who signed in.
     pub(crate) fn new(caller: Option<&Identity>) -> Arc<Self> {
-        Arc::new(Self { actor: caller.map(Identity::actor), accesses: Mutex::default() })
+        let service_alone = caller.is_some_and(|caller| caller.is_service() && caller.on_behalf_of.is_none());
+        Arc::new(Self { actor: caller.map(Identity::actor), service_alone, accesses: Mutex::default() })
     }
 
     /// Runs the request.
@@ -61,6 +64,13 @@ pub(crate) fn actor(named: &str, otherwise: &str) -> String {
         (None, "") => otherwise.to_owned(),
         (_, named) => named.to_owned(),
     }
+}
+
+/// Who is behind a request with which a service stands for somebody who is not signed in: the gateway, at a sign-in. A person who
+/// is signed in, or for whom a service acts, is still always himself.
+pub(crate) fn vouched(named: &str, otherwise: &str) -> String {
+    let alone = REQUEST.try_with(|acting| acting.service_alone).unwrap_or(false);
+    if alone && !named.is_empty() { named.to_owned() } else { actor(named, otherwise) }
 }
 
 /// Notes an access in the present request; outside of one the platform itself looks.
@@ -130,6 +140,19 @@ mod tests {
         let nobody = Acting::new(None);
         let named = nobody.within(async { (actor("", "service:user"), actor("new", "service:user")) }).await;
         assert_eq!(named, ("anonymous".to_owned(), "new".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn at_a_sign_in_the_person_is_named_and_not_the_service_at_the_door() {
+        let said = async |caller: Identity| {
+            Acting::new(Some(&caller)).within(async { (vouched("anna", "x"), actor("anna", "x")) }).await
+        };
+        let door = said(Identity::service("gateway", None)).await;
+        assert_eq!(door, ("anna".to_owned(), "service:gateway".to_owned()));
+        let signed_in = said(Identity::user(user(1), &[Role::Investor])).await;
+        assert_eq!(signed_in.0, user(1).to_string());
+        let acting = said(Identity::service("advisor", Some(user(1)))).await;
+        assert_eq!(acting.0, format!("service:advisor for {}", user(1)));
     }
 
     #[tokio::test]

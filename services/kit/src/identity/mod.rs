@@ -7,10 +7,11 @@ mod reads;
 mod tokens;
 mod watch;
 
-pub(crate) use acting::{Acting, Shown, actor};
+pub(crate) use acting::{Acting, Shown, actor, vouched};
 pub use ended::LONGEST_ACCESS_SECONDS;
 pub(crate) use guard::{Guard, guarded};
 pub(crate) use reads::Reads;
+pub(crate) use tokens::named_by;
 pub use tokens::{Access, Tokens};
 pub(crate) use watch::{fill, watch};
 

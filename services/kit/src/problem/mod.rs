@@ -195,8 +195,35 @@ impl Problem {
         Self::new(Kind::Unavailable, code, message)
     }
 
-    /// A fault of ours: the cause is logged, and the caller learns nothing of the inside.
+    /// There is no space left to keep something: it passes when there is; code `storage_full`.
+    pub fn storage_full(source: impl std::error::Error) -> Self {
+        tracing::warn!(error = %chain(&source), "no space left");
+        Self::unavailable(
+            "storage_full",
+            "there is no space left to store this, and nothing was changed: try again later; the operator frees space on \
+             the volume of the data directory, and no restart is needed",
+        )
+    }
+
+    /// What is kept cannot be read or written: it passes when the disk or the permissions are mended; code
+    /// `storage_unavailable`.
+    pub fn storage_unavailable(source: impl std::error::Error) -> Self {
+        tracing::warn!(error = %chain(&source), "what is kept cannot be read or written");
+        Self::unavailable(
+            "storage_unavailable",
+            "what is stored cannot be read or written at the moment: try again later; the operator looks at the disk and \
+             the permissions of the data directory, and no restart is needed",
+        )
+    }
+
+    /// A fault of ours: the cause is logged, and the caller learns nothing of the inside. Where the disk is behind it, it is
+    /// no fault of ours, and a later attempt may succeed.
     pub fn internal(source: impl std::error::Error) -> Self {
+        match fault_of_the_place(&source) {
+            Some(Place::Full) => return Self::storage_full(source),
+            Some(Place::Faulty) => return Self::storage_unavailable(source),
+            None => {}
+        }
         let chain = chain(&source);
         tracing::error!(error = %chain, "internal error");
         Self::new(Kind::Internal, Kind::Internal.default_code(), "something went wrong on our side; it has been logged")
@@ -252,6 +279,42 @@ impl From<moneta_types::Error> for Problem {
     }
 }
 
+/// What is wrong with the place where something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Full,
+    Faulty,
+}
+
+/// EIO: the device could not do it. It has no name among the kinds of errors.
+const DEVICE: i32 = 5;
+
+/// Whether a full, failing or forbidding disk is behind an error: a file that could not be written answers as a store does
+/// that could not be.
+fn fault_of_the_place(error: &dyn std::error::Error) -> Option<Place> {
+    use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let mut next = error.source();
+    while let Some(source) = next {
+        // Whoever wraps an error of the store without words of his own gives its cause for his.
+        let store = source.downcast_ref::<crate::store::Error>().map(crate::store::Error::kind);
+        match store.or_else(|| source.downcast_ref().map(crate::store::engine_kind)) {
+            Some(crate::store::ErrorKind::Full) => return Some(Place::Full),
+            Some(crate::store::ErrorKind::Storage) => return Some(Place::Faulty),
+            _ => {}
+        }
+        if let Some(io) = source.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                StorageFull | QuotaExceeded => return Some(Place::Full),
+                FileTooLarge | PermissionDenied | ReadOnlyFilesystem => return Some(Place::Faulty),
+                _ if io.raw_os_error() == Some(DEVICE) => return Some(Place::Faulty),
+                _ => {}
+            }
+        }
+        next = source.source();
+    }
+    None
+}
+
 /// An error and what caused it, in one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -270,6 +333,27 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_full_or_fails_behind_any_error_is_unavailable_and_no_fault_of_ours() {
+        // ENOSPC, EDQUOT, EIO, EACCES, EROFS, EFBIG as Linux numbers them, and ENOENT.
+        let cases = [
+            (28, "storage_full"),
+            (122, "storage_full"),
+            (5, "storage_unavailable"),
+            (13, "storage_unavailable"),
+            (30, "storage_unavailable"),
+            (27, "storage_unavailable"),
+            (2, "internal"),
+        ];
+        for (number, code) in cases {
+            let source = std::io::Error::from_raw_os_error(number);
+            let problem = Problem::from(crate::keys::Error::File { path: "keys/users".to_owned(), source });
+            assert_eq!(problem.code, code, "{number}");
+            let kind = if code == "internal" { Kind::Internal } else { Kind::Unavailable };
+            assert_eq!(problem.kind, kind, "{number}");
+        }
+    }
     use tonic::Status;
 
     #[test]

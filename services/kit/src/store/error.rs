@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Open,
     /// There is no space left.
     Full,
-    /// The file cannot be read or written: an I/O error, or no permission.
+    /// The file cannot be read or written: an I/O error, no permission, or bytes that are not what was written.
     Storage,
     /// The transaction failed before, and nothing of it stays.
     Broken,
@@ -157,9 +157,13 @@ const LOCKED: i32 = 6;
 const READONLY: i32 = 8;
 const IOERR: i32 = 10;
 const FULL: i32 = 13;
+/// The file is not what was written. A read that fails with EIO is told as this too (`SQLITE_IOERR_CORRUPTFS`).
+const CORRUPT: i32 = 11;
 const CANTOPEN: i32 = 14;
 /// The locks of the write-ahead log were contended for too long.
 const PROTOCOL: i32 = 15;
+/// The beginning of the file is not that of a database.
+const NOTADB: i32 = 26;
 
 /// SQLite's primary result code; extended codes carry it in their low byte.
 pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
@@ -182,7 +186,8 @@ fn refusal(error: &sqlx::Error) -> &'static str {
     }
 }
 
-fn engine_kind(error: &sqlx::Error) -> ErrorKind {
+/// What an error of the engine is.
+pub(crate) fn engine_kind(error: &sqlx::Error) -> ErrorKind {
     match error {
         sqlx::Error::RowNotFound => ErrorKind::NoRow,
         sqlx::Error::PoolTimedOut => ErrorKind::Busy,
@@ -197,7 +202,7 @@ fn engine_kind(error: &sqlx::Error) -> ErrorKind {
             _ => match primary_code(error) {
                 Some(BUSY | LOCKED | PROTOCOL) => ErrorKind::Busy,
                 Some(FULL) => ErrorKind::Full,
-                Some(PERM | READONLY | IOERR | CANTOPEN) => ErrorKind::Storage,
+                Some(PERM | READONLY | IOERR | CORRUPT | CANTOPEN | NOTADB) => ErrorKind::Storage,
                 _ => ErrorKind::Engine,
             },
         },
@@ -219,22 +224,8 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error.kind() {
             ErrorKind::Busy => Self::unavailable("store_busy", "the store is busy, try again"),
-            ErrorKind::Full => {
-                tracing::warn!(error = %crate::problem::chain(&error), "no space left for a store");
-                Self::unavailable(
-                    "storage_full",
-                    "there is no space left to store this, and nothing was changed: try again later; the operator frees \
-                     space on the volume of the data directory, and no restart is needed",
-                )
-            }
-            ErrorKind::Storage | ErrorKind::Broken => {
-                tracing::warn!(error = %crate::problem::chain(&error), "a store cannot be read or written");
-                Self::unavailable(
-                    "storage_unavailable",
-                    "what is stored cannot be read or written at the moment: try again later; the operator looks at the \
-                     disk and the permissions of the data directory, and no restart is needed",
-                )
-            }
+            ErrorKind::Full => Self::storage_full(error),
+            ErrorKind::Storage | ErrorKind::Broken => Self::storage_unavailable(error),
             _ => Self::internal(error),
         }
     }

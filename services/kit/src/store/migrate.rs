@@ -88,6 +88,16 @@ CREATE TABLE IF NOT EXISTS quarantine_missed (
     PRIMARY KEY (kind, id, place),
     UNIQUE (kind, id, event_id)
 );
+CREATE TABLE IF NOT EXISTS quarantine_skipped (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    envelope TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    skipped_by TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (kind, id, event_id)
+);
 ";
 
 pub(super) async fn kit_tables(tx: &mut Tx) -> Result<()> {

@@ -10,9 +10,11 @@ mod migrate;
 mod outbox;
 mod row;
 mod scrub;
+mod snapshot;
 mod tx;
 
 pub use args::{Arg, Args, ToArg};
+pub(crate) use error::engine_kind;
 pub use error::{Error, ErrorKind, Result};
 pub use migrate::{Migration, version_of};
 pub use row::{FromColumn, Row, Value};
@@ -23,6 +25,7 @@ pub(crate) use connection::Bare;
 use connection::{Connection, Connections};
 use health::Health;
 use moneta_types::WallClock as _;
+pub(crate) use snapshot::Snapshot;
 use sqlx::any::AnyRow;
 use std::{
     path::{Path, PathBuf},
@@ -85,6 +88,8 @@ struct Inner {
     outbox_pending: AtomicI64,
     /// A commit did not complete, so the counter may be too high.
     outbox_doubtful: AtomicBool,
+    /// What was deleted waits for readers before it leaves the write-ahead log.
+    scrubbing: AtomicBool,
 }
 
 impl Db {
@@ -111,6 +116,7 @@ impl Db {
             outbox_drained: std::sync::OnceLock::new(),
             outbox_pending: AtomicI64::new(0),
             outbox_doubtful: AtomicBool::new(false),
+            scrubbing: AtomicBool::new(false),
             file,
         };
         if let Some(file) = &inner.file {

@@ -94,13 +94,34 @@ impl Tx {
         actor: &str,
         clock: &Clock,
     ) -> Result<EventId> {
+        let actor = crate::identity::actor(actor, &self.itself());
+        self.write_event(event, cause, &actor, clock).await
+    }
+
+    /// As [`Tx::publish_as`], where a service vouches for somebody who is not signed in yet: he is named, and not the service.
+    pub async fn publish_vouched<E: Event>(
+        &mut self,
+        event: &E,
+        cause: Cause,
+        actor: &str,
+        clock: &Clock,
+    ) -> Result<EventId> {
+        let actor = crate::identity::vouched(actor, &self.itself());
+        self.write_event(event, cause, &actor, clock).await
+    }
+
+    /// This service, as the audit log names it.
+    fn itself(&self) -> String {
+        format!("service:{}", self.db.service())
+    }
+
+    async fn write_event<E: Event>(&mut self, event: &E, cause: Cause, actor: &str, clock: &Clock) -> Result<EventId> {
         let count = self.published.entry((E::TYPE, event.subject())).or_default();
         let nth = *count;
         *count += 1;
         self.order.push((E::TYPE, event.subject()));
         let source = self.db.service().to_owned();
-        let actor = crate::identity::actor(actor, &format!("service:{source}"));
-        let envelope = crate::bus::Envelope::of(event, cause, nth, &source, &actor, clock.now())
+        let envelope = crate::bus::Envelope::of(event, cause, nth, &source, actor, clock.now())
             .map_err(|source| Error::Event { event_type: E::TYPE, source })?;
         let text = serde_json::to_string(&envelope).map_err(|source| Error::Event { event_type: E::TYPE, source })?;
         let added = self

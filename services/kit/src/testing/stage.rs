@@ -5,13 +5,19 @@ use crate::{
     config::Config,
     entropy,
     identity::{Role, Tokens},
+    quarantine::{self, Unit},
     runner::{Error, Purpose, Running, Selection, start},
     service::ServiceDef,
     store::Db,
 };
 use moneta_contracts::events::Event;
 use moneta_types::{Cause, Clock, Date, UserId};
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tonic::service::Routes;
 
@@ -196,6 +202,22 @@ impl Stage {
         self.running().db(service).unwrap()
     }
 
+    /// Asks for something that is set aside, as the operator Olga does, and waits until the service has done it.
+    ///
+    /// # Panics
+    ///
+    /// When it is not held, and when the service takes longer than half a minute.
+    pub async fn ask(&self, service: &str, unit: &Unit, request: &quarantine::Request) {
+        let db = self.db(service);
+        assert!(quarantine::request(db, unit, request, "olga").await.unwrap(), "{unit:?} is not held");
+        let done = async {
+            while quarantine::list(db).await.unwrap().iter().any(|entry| !entry.requested.is_empty()) {
+                entropy::pause(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), done).await.unwrap();
+    }
+
     /// The stage's clock; `clock().advance_to(…)` moves it.
     pub fn clock(&self) -> &Clock {
         self.running().clock()
@@ -209,6 +231,26 @@ impl Stage {
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The files of the data directory that hold a text as it is.
+    pub fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let (mut folders, mut found) = (vec![self.data_dir().to_owned()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                // A file that is gone by now holds nothing.
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                    found.push(path);
+                }
+            }
+        }
+        found
     }
 
     /// Puts a test double in the place of a service that does not run here. It is called without a check of the token.

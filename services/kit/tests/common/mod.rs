@@ -1,5 +1,7 @@
 //! What the tests of the kit share: a small service that tells who called it, and ping-pong events.
 #![allow(dead_code)]
+pub mod directory;
+
 use async_trait::async_trait;
 use moneta_contracts::{
     events::Event,
@@ -48,7 +50,7 @@ impl Node for Echo {
             return Err(Problem::new(kind, "poisoned", "this client's own state fails").into());
         }
         assert!(caller.subject != "panic", "on purpose");
-        if caller.subject == "slow" {
+        if caller.subject.starts_with("slow") {
             std::future::pending::<()>().await;
         }
         let mut services = vec![caller.subject.clone()];

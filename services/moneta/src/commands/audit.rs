@@ -50,6 +50,7 @@ pub async fn run(command: Audit) -> Result<()> {
             Ok(())
         }
         Audit::Export { out, common } => export(out, &common).await,
+        Audit::Mend { common } => mend(&common).await,
     }
 }
 
@@ -77,6 +78,24 @@ async fn verify(common: &Common, anchors: Option<Vec<Anchor>>) -> Result<Verific
     }
     let bus = EmbeddedBus::open(&global.data_dir.join("bus"), EmbeddedOptions::default()).await?;
     Ok(audit::compare(&store, &bus, &others, found).await?)
+}
+
+async fn mend(common: &Common) -> Result<()> {
+    let config = settings::load(common)?;
+    let store = open(&config).await?;
+    let bus = EmbeddedBus::open(&config.global()?.data_dir.join("bus"), EmbeddedOptions::default()).await?;
+    let clock = clock(&config).await?;
+    let mended = audit::mend(&store, &bus, &super::operator(), fresh_cause(), &clock).await?;
+    if common.json {
+        return output::json(&json!({
+            "restored": mended.restored, "removed": mended.removed, "entries": mended.entries, "head": mended.head,
+        }));
+    }
+    println!(
+        "{} entries put back and {} taken out; {} entries, head {}",
+        mended.restored, mended.removed, mended.entries, mended.head
+    );
+    Ok(())
 }
 
 async fn export(out: Option<PathBuf>, common: &Common) -> Result<()> {

@@ -26,7 +26,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Run(args) => run::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         command => tokio::select! {
-            answered = answer(command) => answered,
+            answered = answer(command) => answered.and_then(|()| output::whole()),
             () = output::closed() => Ok(()),
         },
     }
@@ -49,6 +49,7 @@ async fn answer(command: Command) -> Result<()> {
         Command::Backup(args) => backup::take(args).await,
         Command::Restore(args) => backup::restore(args).await,
         Command::VerifyBackup(args) => backup::verify(args).await,
+        Command::PruneBackups(args) => backup::prune(args).await,
     }
 }
 

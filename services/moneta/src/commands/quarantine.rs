@@ -4,10 +4,11 @@
 //! into the audit log.
 use crate::{
     Error, Result, SERVICES,
-    cli::{Common, Quarantine},
+    cli::{Aside, Common, Quarantine},
     output, settings,
 };
 use moneta_kit::{
+    bus::Envelope,
     entropy,
     quarantine::{self, Entry, Request, Unit},
     store::Db,
@@ -18,15 +19,17 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LOOKS: u32 = 120;
 
-/// Lists, shows, repairs and releases.
+/// Longest reason for skipping an event, and name of who does it, characters.
+const LONGEST_TEXT: usize = 300;
+
+/// Lists, shows, repairs, skips and releases.
 pub async fn run(command: Quarantine) -> Result<()> {
     match command {
         Quarantine::List { common } => list(&common).await,
-        Quarantine::Show { kind, id, common } => show(&Unit::new(&kind, id), &common).await,
-        Quarantine::Retry { kind, id, by, common } => ask(&Unit::new(&kind, id), Request::Retry, &by, &common).await,
-        Quarantine::Release { kind, id, by, common } => {
-            ask(&Unit::new(&kind, id), Request::Release, &by, &common).await
-        }
+        Quarantine::Show(aside) => show(&aside).await,
+        Quarantine::Retry { aside, by } => ask_all(&aside, &Request::Retry, &by).await,
+        Quarantine::Skip { aside, event, reason, by } => skip(&aside, event, &reason, &by).await,
+        Quarantine::Release { aside, by } => ask_all(&aside, &Request::Release, &by).await,
     }
 }
 
@@ -64,45 +67,105 @@ async fn list(common: &Common) -> Result<()> {
     })
 }
 
-async fn find(unit: &Unit, common: &Common) -> Result<(Db, Entry)> {
-    for db in databases(common).await? {
-        if let Some(entry) = entry(&db, unit).await? {
-            return Ok((db, entry));
+/// Every service that has set a unit aside, of those that are asked for.
+async fn find(aside: &Aside) -> Result<Vec<(Db, Entry)>> {
+    let unit = Unit::new(&aside.kind, &aside.id);
+    let mut found = Vec::new();
+    for db in databases(&aside.common).await? {
+        if aside.service.as_deref().is_none_or(|name| name == db.service())
+            && let Some(entry) = entry(&db, &unit).await?
+        {
+            found.push((db, entry));
         }
     }
-    Err(Error::Failed(format!("no {} {} is in quarantine; see `moneta quarantine list`", unit.kind, unit.id)))
+    if found.is_empty() {
+        let place = aside.service.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+        let (kind, id) = (&aside.kind, &aside.id);
+        return Err(Error::Failed(format!("no {kind} {id}{place} is in quarantine; see `moneta quarantine list`")));
+    }
+    Ok(found)
 }
 
 async fn entry(db: &Db, unit: &Unit) -> Result<Option<Entry>> {
     Ok(quarantine::list(db).await?.into_iter().find(|entry| entry.unit == *unit))
 }
 
-async fn show(unit: &Unit, common: &Common) -> Result<()> {
-    let (db, entry) = find(unit, common).await?;
-    let missed = quarantine::missed(&db, unit).await?;
-    let events: Vec<_> = missed.iter().map(|missed| &missed.envelope).collect();
-    if common.json {
-        return output::json(&serde_json::json!({"entry": entry, "missed": events}));
+async fn show(aside: &Aside) -> Result<()> {
+    let mut shown = Vec::new();
+    for (db, entry) in find(aside).await? {
+        let missed: Vec<_> =
+            quarantine::missed(&db, &entry.unit).await?.into_iter().map(|missed| missed.envelope).collect();
+        let skipped = quarantine::skipped(&db, &entry.unit).await?;
+        if aside.common.json {
+            shown.push(serde_json::json!({ "entry": entry, "missed": missed, "skipped": skipped }));
+            continue;
+        }
+        println!("{} {} of {}, since {}", entry.unit.kind, entry.unit.id, entry.service, entry.since);
+        println!("tried {} times; the last time: {}", entry.attempts, entry.error);
+        output::rows(false, &missed, &["missed event", "type", "time"], |event| {
+            vec![event.id.to_string(), event.event_type.clone(), event.time.to_string()]
+        })?;
+        if !skipped.is_empty() {
+            output::rows(false, &skipped, &["skipped event", "type", "time", "by", "why"], |skipped| {
+                let Envelope { id, event_type, time, .. } = &skipped.envelope;
+                let (by, reason) = (skipped.by.clone(), skipped.reason.clone());
+                vec![id.to_string(), event_type.clone(), time.to_string(), by, reason]
+            })?;
+        }
     }
-    println!("{} {} of {}, since {}", unit.kind, unit.id, entry.service, entry.since);
-    println!("tried {} times; the last time: {}", entry.attempts, entry.error);
-    output::rows(false, &events, &["missed event", "type", "time"], |event| {
-        vec![event.id.to_string(), event.event_type.clone(), event.time.to_string()]
-    })
+    if aside.common.json { output::json(&shown) } else { Ok(()) }
 }
 
-async fn ask(unit: &Unit, request: Request, by: &str, common: &Common) -> Result<()> {
-    let (db, _) = find(unit, common).await?;
-    quarantine::request(&db, unit, request, by).await?;
+/// Gives up one event: the one that is named, or the first that was missed.
+async fn skip(aside: &Aside, event: Option<String>, reason: &str, by: &str) -> Result<()> {
+    for (field, text) in [("--reason", reason), ("--by", by)] {
+        let length = text.chars().count();
+        if !(1..=LONGEST_TEXT).contains(&length) || text.trim().is_empty() || text.chars().any(char::is_control) {
+            let allowed = format!("1 to {LONGEST_TEXT} characters without control characters");
+            return Err(Error::Usage(format!("{field} {text:?} is not valid: {allowed}")));
+        }
+    }
+    let found = find(aside).await?;
+    let [(db, entry)] = found.as_slice() else {
+        let services: Vec<_> = found.iter().map(|(db, _)| db.service()).collect();
+        return Err(Error::Usage(format!("say which with --service: {} have set it aside", services.join(" and "))));
+    };
+    let event_id = match event {
+        Some(event) => event,
+        None => {
+            let missed = quarantine::missed(db, &entry.unit).await?;
+            let first =
+                missed.first().ok_or_else(|| Error::Failed("it missed nothing that could be skipped".to_owned()))?;
+            first.envelope.id.to_string()
+        }
+    };
+    let request = Request::Skip { event_id: event_id.clone(), reason: reason.to_owned() };
+    ask(db, &entry.unit, &request, by).await?;
+    if quarantine::skipped(db, &entry.unit).await?.iter().any(|skipped| skipped.envelope.id.to_string() == event_id) {
+        return Ok(());
+    }
+    Err(Error::Failed(format!("{} {} missed no event {event_id}", entry.unit.kind, entry.unit.id)))
+}
+
+async fn ask_all(aside: &Aside, request: &Request, by: &str) -> Result<()> {
+    for (db, entry) in find(aside).await? {
+        ask(&db, &entry.unit, request, by).await?;
+    }
+    Ok(())
+}
+
+/// Asks the running service, and waits until it has done it.
+async fn ask(db: &Db, unit: &Unit, request: &Request, by: &str) -> Result<()> {
+    quarantine::request(db, unit, request, by).await?;
     for _ in 0..LOOKS {
-        match entry(&db, unit).await? {
+        match entry(db, unit).await? {
             None => {
-                println!("{} {} is released", unit.kind, unit.id);
+                println!("{} {} of {} is released", unit.kind, unit.id, db.service());
                 return Ok(());
             }
             Some(entry) if !entry.requested.is_empty() => entropy::pause(LOOK_EVERY).await,
-            Some(entry) if request == Request::Retry && entry.missed == 0 => {
-                println!("{} {}: {}", unit.kind, unit.id, entry.error);
+            Some(entry) if is_done(request, &entry) => {
+                println!("{} {} of {}: {}", unit.kind, unit.id, db.service(), entry.error);
                 return Ok(());
             }
             Some(entry) => return Err(Error::Failed(format!("{} {}: {}", unit.kind, unit.id, entry.error))),
@@ -112,4 +175,13 @@ async fn ask(unit: &Unit, request: Request, by: &str, common: &Common) -> Result
     Err(Error::Failed(format!(
         "{service} has not done it yet; it will when a process with it runs on this data directory"
     )))
+}
+
+/// Whether a unit that is still held has had done what was asked for.
+fn is_done(request: &Request, entry: &Entry) -> bool {
+    match request {
+        Request::Retry => entry.missed == 0,
+        Request::Release => false,
+        Request::Skip { .. } => true,
+    }
 }

@@ -45,6 +45,7 @@ pub async fn run(command: Staff) -> Result<()> {
 /// A firm begins with its first account, so the store of accounts is made for it; one that was there and is lost is not.
 async fn make_store(config: &Config, folder: &Path) -> Result<()> {
     moneta_kit::data_dir::check_presence(folder)?;
+    moneta_kit::data_dir::check_secrets(folder, &config.global()?)?;
     let user = &moneta_user::SERVICE;
     let db = match super::database(config, user).await {
         Err(Error::Usage(_)) => {

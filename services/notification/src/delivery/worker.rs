@@ -103,7 +103,7 @@ impl Worker {
             retry_at: self.retry_at(attempts),
         };
         let mut tx = self.store.begin().await?;
-        let recorded = self.store.attempted(&mut tx, due.notification_id, &attempt).await?;
+        let recorded = self.store.attempted(&mut tx, due, &attempt).await?;
         if !recorded {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use crate::{
     inbox::Channel,
     templates::{self, TOPICS},
 };
-use moneta_contracts::notification as pb;
+use moneta_contracts::{convert, notification as pb};
 use moneta_kit::{
     identity::{Identity, Role},
     problem::Problem,
@@ -28,7 +28,7 @@ impl App {
         let user = crate::app::target(caller, &request.user_id)?;
         caller.may_change(user, "user", user)?;
         let mut switched = Vec::with_capacity(request.topics.len());
-        for wanted in &request.topics {
+        for wanted in convert::list("topics", &request.topics).map_err(Problem::from)? {
             let topic = templates::find(&wanted.topic).ok_or_else(|| {
                 let known: Vec<_> = TOPICS.iter().map(|topic| topic.id).collect();
                 Problem::invalid("topics.topic", &wanted.topic, format!("one of {}", known.join(", ")))

@@ -19,10 +19,13 @@ use moneta_kit::{
     bus::{Envelope, Handler, HandlerError},
     client::Call,
     contact::Contact,
+    problem::parse,
+    quarantine::{self, CLIENT, Missed, Repair, Trouble, Unit, client_of},
     service::ServiceContext,
     store::Tx,
 };
 use moneta_types::{Cause, UserId};
+use std::collections::BTreeMap;
 
 /// What is reacted to.
 pub const TYPES: &[&str] = &[
@@ -79,12 +82,7 @@ impl Reactor {
             Effect::Tell(drafts) | Effect::Fall(_, drafts) | Effect::Value(_, drafts) => drafts.as_slice(),
             Effect::Forget(_) => &[],
         };
-        let mut planned = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            if let Some(deliveries) = self.plan(draft).await? {
-                planned.push((draft, deliveries));
-            }
-        }
+        let (planned, failed) = self.plan_all(event, drafts).await?;
         let mut tx = self.store.begin().await?;
         if !tx.first_time(GROUP, event.id).await? {
             drop(tx);
@@ -97,8 +95,21 @@ impl Reactor {
             Effect::Value(valuation, _) => self.store.note_valuation(&mut tx, valuation).await?,
             Effect::Forget(user) => self.store.forget(&mut tx, *user).await?,
         }
+        let everybodys = client_of(event).is_none();
         for (draft, deliveries) in &planned {
-            self.write(&mut tx, event, draft, deliveries).await?;
+            let unit = Unit::new(CLIENT, draft.user_id);
+            if everybodys && quarantine::holds(&mut tx, &unit).await? {
+                quarantine::miss(&mut tx, &unit, event, &()).await?;
+            } else {
+                self.write(&mut tx, event, draft, deliveries).await?;
+            }
+        }
+        for (unit, why) in &failed {
+            if quarantine::holds(&mut tx, unit).await? {
+                quarantine::miss(&mut tx, unit, event, &()).await?;
+            } else {
+                quarantine::put(&mut tx, unit, event, &(), why, &self.context.clock).await?;
+            }
         }
         tx.commit().await?;
         if matches!(effect, Effect::Forget(_)) {
@@ -107,6 +118,45 @@ impl Reactor {
         if !planned.is_empty() {
             self.outgoing.wake();
         }
+        Ok(())
+    }
+
+    /// How each notification goes out, and for whom that cannot be said. Of an event that tells several clients, one for whom
+    /// it fails is set aside, and the others are told; one that is about a client alone fails with him.
+    async fn plan_all<'a>(
+        &self,
+        event: &Envelope,
+        drafts: &'a [Draft],
+    ) -> Result<(Vec<(&'a Draft, Vec<NewDelivery>)>, BTreeMap<Unit, String>)> {
+        let (mut planned, mut failed) = (Vec::with_capacity(drafts.len()), BTreeMap::new());
+        let everybodys = client_of(event).is_none();
+        for draft in drafts {
+            match quarantine::caught(self.plan(draft)).await {
+                Ok(Some(deliveries)) => planned.push((draft, deliveries)),
+                Ok(None) => {}
+                Err(Trouble::Failed(error)) if !everybodys || error.is_outage() => return Err(error),
+                Err(trouble) => {
+                    failed.insert(Unit::new(CLIENT, draft.user_id), trouble.to_string());
+                }
+            }
+        }
+        Ok((planned, failed))
+    }
+
+    /// Tells one client what an event of everybody's would have told him.
+    async fn tell_one(&self, event: &Envelope, user: UserId) -> Result<()> {
+        let (Effect::Tell(drafts) | Effect::Fall(_, drafts) | Effect::Value(_, drafts)) = self.effect(event).await?
+        else {
+            return Ok(());
+        };
+        for draft in drafts.iter().filter(|draft| draft.user_id == user) {
+            if let Some(deliveries) = self.plan(draft).await? {
+                let mut tx = self.store.begin().await?;
+                self.write(&mut tx, event, draft, &deliveries).await?;
+                tx.commit().await?;
+            }
+        }
+        self.outgoing.wake();
         Ok(())
     }
 
@@ -196,6 +246,19 @@ impl Reactor {
 pub(crate) fn is_outage(status: &tonic::Status) -> bool {
     use tonic::Code;
     matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unauthenticated)
+}
+
+/// A client who was set aside is told what he missed. A notification has its id from the event, so none comes twice.
+#[async_trait]
+impl Repair for Reactor {
+    async fn redo_apart(&self, unit: &Unit, missed: &Missed) -> Result<(), HandlerError> {
+        let event = &missed.envelope;
+        match client_of(event) {
+            Some(_) => self.react(event).await?,
+            None => self.tell_one(event, parse("client", &unit.id)?).await?,
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -33,10 +33,10 @@ impl Reactor {
                 let trade: TradeExecuted = event.decode()?;
                 vec![executed(event, &trade, self.time_zone(trade.owner_id, event.cause()).await?)?]
             }
-            OrderDenied::TYPE => not_executed(event, &event.decode::<OrderDenied>()?.order, End::Denied),
-            OrderRejected::TYPE => not_executed(event, &event.decode::<OrderRejected>()?.order, End::Rejected),
-            OrderCanceled::TYPE => not_executed(event, &event.decode::<OrderCanceled>()?.order, End::Canceled),
-            OrderExpired::TYPE => not_executed(event, &event.decode::<OrderExpired>()?.order, End::Expired),
+            OrderDenied::TYPE => self.not_executed(event, &event.decode::<OrderDenied>()?.order, End::Denied),
+            OrderRejected::TYPE => self.not_executed(event, &event.decode::<OrderRejected>()?.order, End::Rejected),
+            OrderCanceled::TYPE => self.not_executed(event, &event.decode::<OrderCanceled>()?.order, End::Canceled),
+            OrderExpired::TYPE => self.not_executed(event, &event.decode::<OrderExpired>()?.order, End::Expired),
             RecommendationIssued::TYPE => {
                 let recommendation: RecommendationIssued = event.decode()?;
                 let zone = self.time_zone(recommendation.owner_id, event.cause()).await?;
@@ -81,6 +81,21 @@ impl Reactor {
             draft.notification_id = NotificationId::from_uuid(cause.uuid());
         }
         Ok(vec![draft])
+    }
+
+    fn not_executed(&self, event: &Envelope, order: &OrderSnapshot, end: End) -> Vec<Draft> {
+        let text = order_not_executed::Order {
+            end,
+            side: order.side,
+            symbol: order.symbol.to_string(),
+            quantity: order.quantity,
+            filled: order.filled,
+            reason: order.reason.clone().unwrap_or_default(),
+            order_id: order.order_id.to_string(),
+            contact: self.contact.clone(),
+        }
+        .render();
+        vec![Draft::of(event, order.owner_id, &order_not_executed::TOPIC, text, "")]
     }
 
     /// Everybody whom a kill switch concerns.
@@ -153,20 +168,6 @@ fn executed(event: &Envelope, trade: &TradeExecuted, zone: Tz) -> Result<Draft> 
     }
     .render();
     Ok(Draft::of(event, trade.owner_id, &trade_executed::TOPIC, text, ""))
-}
-
-fn not_executed(event: &Envelope, order: &OrderSnapshot, end: End) -> Vec<Draft> {
-    let text = order_not_executed::Order {
-        end,
-        side: order.side,
-        symbol: order.symbol.to_string(),
-        quantity: order.quantity,
-        filled: order.filled,
-        reason: order.reason.clone().unwrap_or_default(),
-        order_id: order.order_id.to_string(),
-    }
-    .render();
-    vec![Draft::of(event, order.owner_id, &order_not_executed::TOPIC, text, "")]
 }
 
 fn issued(event: &Envelope, issued: RecommendationIssued, zone: Tz) -> Draft {

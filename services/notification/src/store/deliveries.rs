@@ -1,5 +1,5 @@
 //! E-mails that are to be sent, in the store.
-use super::Store;
+use super::{BODY, DETAIL, Store, TITLE};
 use crate::{Result, inbox::Status};
 use moneta_kit::{args, store::Tx};
 use moneta_types::{NotificationId, Timestamp, UserId};
@@ -57,12 +57,13 @@ impl Store {
             .await?;
         rows.iter()
             .map(|row| {
+                let user_id: UserId = row.get("user_id")?;
                 Ok(Due {
                     notification_id: row.get("notification_id")?,
-                    user_id: row.get("user_id")?,
+                    user_id,
                     topic: row.text("topic")?,
-                    title: row.text("title")?,
-                    body: row.text("body")?,
+                    title: self.keys.open_text(user_id, TITLE, &row.text("title")?)?,
+                    body: self.keys.open_text(user_id, BODY, &row.text("body")?)?,
                     mandatory: row.get("mandatory")?,
                     event_id: row.text("event_id")?,
                     created: row.get("created")?,
@@ -73,18 +74,23 @@ impl Store {
     }
 
     /// Writes how an attempt ended; false when the delivery had come to its end before.
-    pub async fn attempted(&self, tx: &mut Tx, notification: NotificationId, attempt: &Attempt) -> Result<bool> {
+    pub async fn attempted(&self, tx: &mut Tx, due: &Due, attempt: &Attempt) -> Result<bool> {
+        let detail = match self.keys.seal_text(due.user_id, DETAIL, &attempt.detail) {
+            // His data were erased while it was on its way; the row goes when this service hears of it.
+            Err(moneta_kit::keys::Error::Erased { .. }) => String::new(),
+            sealed => sealed?,
+        };
         let changed = tx
             .execute(
                 "UPDATE deliveries SET status = $1, detail = $2, at = $3, retry_at = $4, attempts = $5 \
                  WHERE notification_id = $6 AND channel = 'email' AND status IN ('pending', 'deferred')",
                 args![
                     attempt.status.as_str(),
-                    attempt.detail,
+                    detail,
                     attempt.at,
                     attempt.retry_at,
                     attempt.attempts,
-                    notification
+                    due.notification_id
                 ],
             )
             .await?;

@@ -139,7 +139,10 @@ impl Store {
                 args![date],
             )
             .await?;
-        rows.iter().map(valuation).collect()
+        // One that cannot be read hides none of the others.
+        let readable =
+            |row| valuation(row).inspect_err(|error| tracing::error!(%error, "a valuation cannot be read")).ok();
+        Ok(rows.iter().filter_map(readable).collect())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Notifications in the store.
-use super::Store;
+use super::{BODY, DETAIL, Store, TITLE};
 use crate::{
     Result,
     inbox::{Draft, NewDelivery, Stored},
@@ -31,8 +31,8 @@ impl Store {
                     row.int("position")?,
                     draft.user_id,
                     draft.topic.id,
-                    draft.text.title,
-                    draft.text.body,
+                    self.keys.seal_text(draft.user_id, TITLE, &draft.text.title)?,
+                    self.keys.seal_text(draft.user_id, BODY, &draft.text.body)?,
                     draft.text.link,
                     draft.event_id,
                     draft.topic.mandatory.is_some(),
@@ -52,7 +52,7 @@ impl Store {
                     delivery.channel.as_str(),
                     delivery.status.as_str(),
                     now,
-                    delivery.detail,
+                    self.keys.seal_text(draft.user_id, DETAIL, &delivery.detail)?,
                     delivery.not_before
                 ],
             )
@@ -109,8 +109,11 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Whether a user's data were erased.
+    /// Whether a user's data were erased; his keys end before this service hears of it.
     pub async fn is_erased(&self, user: UserId) -> Result<bool> {
+        if self.keys.is_destroyed(user) {
+            return Ok(true);
+        }
         let row = self.db.fetch_optional("SELECT user_id FROM erased_users WHERE user_id = $1", args![user]).await?;
         Ok(row.is_some())
     }
@@ -132,6 +135,7 @@ impl Store {
 
     async fn read(&self, row: &Row) -> Result<Stored> {
         let id: NotificationId = row.get("notification_id")?;
+        let user_id: UserId = row.get("user_id")?;
         let rows = self
             .db
             .fetch_all(
@@ -146,10 +150,9 @@ impl Store {
                 status: delivery.text("status")?,
                 attempts: delivery.get("attempts")?,
                 at_micros: delivery.int("at")?,
-                detail: delivery.text("detail")?,
+                detail: self.keys.open_text(user_id, DETAIL, &delivery.text("detail")?)?,
             });
         }
-        let user_id: UserId = row.get("user_id")?;
         Ok(Stored {
             position: row.get("position")?,
             user_id,
@@ -157,8 +160,8 @@ impl Store {
                 notification_id: id.to_string(),
                 user_id: user_id.to_string(),
                 topic: row.text("topic")?,
-                title: row.text("title")?,
-                body: row.text("body")?,
+                title: self.keys.open_text(user_id, TITLE, &row.text("title")?)?,
+                body: self.keys.open_text(user_id, BODY, &row.text("body")?)?,
                 created_micros: row.int("created")?,
                 read: row.opt_int("read_at")?.is_some(),
                 deliveries,

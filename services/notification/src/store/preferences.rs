@@ -1,5 +1,5 @@
 //! Preferences in the store.
-use super::Store;
+use super::{QUIET_FROM, QUIET_TO, Store};
 use crate::{
     Result,
     inbox::Channel,
@@ -24,7 +24,9 @@ impl Store {
             .fetch_optional("SELECT quiet_from, quiet_to FROM quiet_hours WHERE user_id = $1", args![user])
             .await?;
         if let Some(row) = quiet {
-            found.quiet = QuietHours::parse(&row.text("quiet_from")?, &row.text("quiet_to")?);
+            let from = self.keys.open_text(user, QUIET_FROM, &row.text("quiet_from")?)?;
+            let to = self.keys.open_text(user, QUIET_TO, &row.text("quiet_to")?)?;
+            found.quiet = QuietHours::parse(&from, &to);
         }
         Ok(found)
     }
@@ -54,7 +56,11 @@ impl Store {
                 tx.execute(
                     "INSERT INTO quiet_hours (user_id, quiet_from, quiet_to) VALUES ($1, $2, $3) \
                      ON CONFLICT (user_id) DO UPDATE SET quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to",
-                    args![user, quiet.from(), quiet.to()],
+                    args![
+                        user,
+                        self.keys.seal_text(user, QUIET_FROM, &quiet.from())?,
+                        self.keys.seal_text(user, QUIET_TO, &quiet.to())?
+                    ],
                 )
                 .await?;
             }

@@ -1,6 +1,7 @@
 //! An order came to an end without being executed in full.
 use super::{Text, Topic, line};
 use moneta_contracts::events::Side;
+use moneta_kit::contact::Contact;
 use moneta_types::Quantity;
 
 /// The topic.
@@ -17,6 +18,7 @@ pub const TOPIC: Topic = Topic {
             filled: Quantity::ZERO,
             reason: "not enough cash".to_owned(),
             order_id: "2f1c7a52-6a6c-5d3e-8f1b-0c9a4c7d1e11".to_owned(),
+            contact: Contact::default(),
         }
         .render()
     },
@@ -51,6 +53,8 @@ pub struct Order {
     pub reason: String,
     /// The order.
     pub order_id: String,
+    /// How the firm is reached.
+    pub contact: Contact,
 }
 
 /// What the reason of a cancellation begins with when the client himself asked for it.
@@ -73,6 +77,9 @@ impl Order {
         } else {
             format!(" Reason: {}.", line(&self.reason).trim_end_matches('.'))
         };
+        // What stops a client asks him to get in touch; here he reads how.
+        let contact =
+            if self.reason.contains("contact us") { format!(" {}", self.contact.sentence()) } else { String::new() };
         let filled = if self.filled.is_zero() {
             "Nothing was executed.".to_owned()
         } else {
@@ -81,7 +88,7 @@ impl Order {
         Text {
             title: format!("Order to {} {} {symbol} {}", self.side, self.quantity, ended.trim_start_matches("was ")),
             body: format!(
-                "Your order to {} {} {symbol} {ended}{asked}.{explained}{reason}\n{filled}",
+                "Your order to {} {} {symbol} {ended}{asked}.{explained}{reason}{contact}\n{filled}",
                 self.side, self.quantity
             ),
             link: format!("/orders/{}", self.order_id),
@@ -104,6 +111,7 @@ mod tests {
                 filled: Quantity::ZERO,
                 reason: reason.to_owned(),
                 order_id: "1".to_owned(),
+                contact: Contact { email: "help@firm.example".to_owned(), ..Contact::default() },
             }
             .render()
             .body
@@ -113,6 +121,8 @@ mod tests {
         assert_eq!(ended(End::Canceled, "cancelled by the client in the chat"), asked);
         let other = "Your order to buy 5 AAA was cancelled. Reason: trading is stopped.\nNothing was executed.";
         assert_eq!(ended(End::Canceled, "trading is stopped"), other);
+        let held = ended(End::Denied, "we cannot do this at the moment; please contact us");
+        assert!(held.contains("please contact us. You reach the firm at help@firm.example."), "{held}");
         assert!(ended(End::Expired, "").starts_with("Your order to buy 5 AAA expired. It was not executed on its day."));
     }
 
@@ -126,6 +136,7 @@ mod tests {
             filled: Quantity::from_nanos(1_000_000_000),
             reason: "closed\nmarket".to_owned(),
             order_id: "1".to_owned(),
+            contact: Contact::default(),
         }
         .render();
         assert_eq!(text.title, "Order to sell 2.5 AAPL  Bcc: eve@example.com rejected");

@@ -123,7 +123,8 @@ mod portfolios {
             &self,
             _: Request<pb::ListPortfoliosRequest>,
         ) -> Result<Response<pb::ListPortfoliosResponse>, Status> {
-            Ok(Response::new(pb::ListPortfoliosResponse { portfolios: self.0.lock().unwrap().portfolios.clone() }))
+            let portfolios = self.0.lock().unwrap().portfolios.clone();
+            Ok(Response::new(pb::ListPortfoliosResponse { portfolios, unreadable: Vec::new() }))
         }
         async fn performance(
             &self,

@@ -1,14 +1,13 @@
-//! Cancellation, of one order or of all that a kill switch or a hold stops.
+//! Cancellation of an order.
 use super::Desk;
 use crate::{
     Error, Result,
     broker::paper::ORDER,
-    controls::KillSwitch,
     order::{Order, State, Step},
-    store::{self, Hold, Reader},
+    store::{self, Reader},
 };
 use moneta_kit::quarantine::{self, Unit};
-use moneta_types::{ClientText, OrderId};
+use moneta_types::OrderId;
 
 impl Desk {
     /// Asks the broker to cancel an order. The request is persisted first; it counts as a message and is never blocked. An
@@ -53,42 +52,5 @@ impl Desk {
             Some(order) if order.state == State::Unknown => self.settle(&order).await.map(|_| ()),
             _ => Ok(()),
         }
-    }
-
-    /// Cancels every working order that a kill switch stops; how many were. What the client reads of it is of a closed list.
-    pub async fn cancel_stopped(&self, switch: &KillSwitch) -> Result<u32> {
-        self.cancel_each(ClientText::TradingPaused, |order| switch.stops(&order.intent)).await
-    }
-
-    /// Cancels every working order that a hold stops; how many were.
-    pub async fn cancel_held(&self, hold: &Hold) -> Result<u32> {
-        self.cancel_each(hold.client_text, |order| hold.stops_order(order)).await
-    }
-
-    async fn cancel_each(&self, told: ClientText, stopped: impl Fn(&Order) -> bool + Send) -> Result<u32> {
-        let (mut cancelled, mut again) = (0, None);
-        for (id, _) in store::working_ids(&mut Reader::Committed(&self.db)).await? {
-            let order = match store::find(&mut Reader::Committed(&self.db), id).await {
-                Ok(Some(order)) => order,
-                Ok(None) => continue,
-                Err(error) if error.retryable() => return Err(error),
-                Err(error) => {
-                    tracing::error!(order = %id, %error, "a stop met an order that cannot be read");
-                    continue;
-                }
-            };
-            if !stopped(&order) {
-                continue;
-            }
-            match self.cancel(id, told.text()).await {
-                Ok(_) => cancelled += 1,
-                Err(error) => {
-                    tracing::error!(order = %id, %error, "a stopped order could not be cancelled");
-                    // The others are cancelled first; then whoever stops is told to try again, or this one would go on.
-                    again = again.or(error.retryable().then_some(error));
-                }
-            }
-        }
-        again.map_or(Ok(cancelled), Err)
     }
 }

@@ -69,7 +69,7 @@ impl Desk {
                 return Ok(None);
             }
             let market = self.market(call, &order.intent.symbol).await?;
-            let case = self.case(&mut Reader::Committed(&self.db), &order.intent, &now, &market).await?;
+            let case = self.case(&mut Reader::Committed(&self.db), (&order.intent, order.id), &now, &market).await?;
             let verdicts = controls::covered(&case);
             if let Some(failed) = verdicts.iter().find(|verdict| verdict.failed()) {
                 return Ok(Some(failed.reasons.first().cloned().unwrap_or_else(|| failed.rule.clone())));

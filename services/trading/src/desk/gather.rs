@@ -11,7 +11,7 @@ use moneta_kit::{
     client::Call,
     problem::{Kind, Problem},
 };
-use moneta_types::{Money, PortfolioId, Price, Quantity, Symbol, UserId};
+use moneta_types::{Money, OrderId, PortfolioId, Price, Quantity, Symbol, UserId};
 use std::sync::PoisonError;
 
 /// What the portfolio service says of a portfolio.
@@ -126,11 +126,11 @@ impl Desk {
         Ok(instruments.get(symbol).cloned())
     }
 
-    /// The case of an intent, with everything of the store as the reader sees it.
+    /// The case of an intent and the order that comes of it, with everything of the store as the reader sees it.
     pub(super) async fn case(
         &self,
         reader: &mut Reader<'_>,
-        intent: &Intent,
+        (intent, own): (&Intent, OrderId),
         holder: &Holder,
         market: &Market,
     ) -> Result<ControlCase> {
@@ -138,7 +138,7 @@ impl Desk {
         let account = holder.account(&intent.symbol)?;
         let mut orders = store::working(reader, intent.portfolio).await?;
         // What the order itself reserves, once it is persisted, is not taken from it.
-        orders.retain(|order| order.id != intent.order_id());
+        orders.retain(|order| order.id != own);
         let mut working = self.working(intent, &orders, Money::zero(account.currency))?;
         for fill in store::unbooked_fills(reader, intent.portfolio).await? {
             // What was bought and is not booked yet counts as spent; what was sold does not count as earned, because the

@@ -5,10 +5,12 @@
 mod cancel;
 mod cover;
 mod gather;
-pub(crate) mod holds;
+mod holds;
 mod reconcile;
+mod stops;
 mod submit;
 
+pub(crate) use stops::Stop;
 pub use submit::Preview;
 
 use crate::{
@@ -41,7 +43,7 @@ pub struct Desk {
     pub(crate) config: Config,
     broker: Arc<dyn Broker>,
     directory: Directory,
-    context: ServiceContext,
+    pub(crate) context: ServiceContext,
     instruments: Arc<Mutex<BTreeMap<Symbol, Instrument>>>,
     in_hand: cover::InHand,
 }

@@ -12,7 +12,7 @@ use moneta_kit::{
     quarantine::{self, Trouble, Unit},
     store::Tx,
 };
-use moneta_types::OrderId;
+use moneta_types::{Cause, OrderId};
 
 /// What a reconciliation found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Desk {
             None => {
                 // It was persisted and not sent, and what covered it then may be gone.
                 let intent = &order.intent;
-                let call = Call::for_user(&self.context, intent.owner, intent.cause().part("covered"));
+                let call = Call::for_user(&self.context, intent.owner, Cause::new(order.id.uuid()).part("covered"));
                 if let Some(reason) = self.uncovered(&call, order, None).await? {
                     return self.refuse(order.id, &reason).await;
                 }

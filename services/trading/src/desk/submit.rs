@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     broker::Ticket,
     controls::{ControlCase, Verdict, evaluate},
-    order::{Intent, Order, Origin, State, Step},
+    order::{Intent, KEY, Order, Origin, State, Step},
     store::{self, Reader},
 };
 use moneta_kit::{client::Call, problem::Problem};
@@ -75,7 +75,7 @@ impl Desk {
         may_trade(holder.owner)?;
         let intent = intent(holder.owner);
         let market = self.market(call, &intent.symbol).await?;
-        let case = self.case(&mut Reader::Committed(&self.db), &intent, &holder, &market).await?;
+        let case = self.case(&mut Reader::Committed(&self.db), (&intent, intent.order_id()), &holder, &market).await?;
         let order = self.checked(&intent, &holder, &market).await?;
         Ok(Preview {
             verdicts: order.verdicts,
@@ -86,7 +86,8 @@ impl Desk {
 
     /// The order of the same owner and key, when there is one.
     async fn known(&self, reader: &mut Reader<'_>, intent: &Intent) -> Result<Option<Order>> {
-        let Some(known) = store::find_by_key(reader, intent.owner, &intent.key).await? else { return Ok(None) };
+        // The id is made of owner and key; the key itself is kept sealed.
+        let Some(known) = store::find(reader, intent.order_id()).await? else { return Ok(None) };
         if known.intent.digest() != intent.digest() {
             return Err(Error::KeyReused { key: intent.key.clone() });
         }
@@ -95,7 +96,7 @@ impl Desk {
 
     /// A new order with everyone's verdicts. The neighbours are asked only when our own controls pass.
     async fn checked(&self, intent: &Intent, holder: &Holder, market: &Market) -> Result<Order> {
-        let case = self.case(&mut Reader::Committed(&self.db), intent, holder, market).await?;
+        let case = self.case(&mut Reader::Committed(&self.db), (intent, intent.order_id()), holder, market).await?;
         let mut order = Order::new(intent.clone(), case.currency(), self.clock.now());
         order.reference_price = market.reference.map(|reference| reference.price);
         order.instrument_kind = market.instrument.as_ref().map(|known| known.kind.clone()).unwrap_or_default();
@@ -118,7 +119,8 @@ impl Desk {
         if let Some(known) = self.known(&mut Reader::Within(&mut tx), &order.intent).await? {
             return Ok(known);
         }
-        let case = self.case(&mut Reader::Within(&mut tx), &order.intent, holder, market).await?;
+        order.intent.key = self.context.keys.seal_text(order.intent.owner, KEY, &order.intent.key)?;
+        let case = self.case(&mut Reader::Within(&mut tx), (&order.intent, order.id), holder, market).await?;
         refresh(&mut order, &case);
         let now = self.clock.now();
         match first_failure(&order.verdicts) {
@@ -136,14 +138,19 @@ impl Desk {
     }
 
     /// Sends a persisted order to the broker and records what it says. When it does not answer, the order is unknown
-    /// and keeps its reservation until it is reconciled.
+    /// and keeps its reservation until it is reconciled. A cancellation that came while it was on its way found nothing at
+    /// the broker, and is asked for again.
     pub(crate) async fn send(&self, order: &Order) -> Result<Order> {
-        match self.broker.submit(&Ticket::of(order)).await {
-            Ok(report) => self.record(order.id, &report).await,
+        let sent = match self.broker.submit(&Ticket::of(order)).await {
+            Ok(report) => self.record(order.id, &report).await?,
             Err(error) => {
                 tracing::warn!(order = %order.id, %error, "the broker did not answer; the order will be reconciled");
-                self.lose_contact(order.id, "the broker did not answer").await
+                self.lose_contact(order.id, "the broker did not answer").await?
             }
+        };
+        match sent.state {
+            State::PendingCancel(_) => self.cancel(sent.id, &sent.reason).await,
+            _ => Ok(sent),
         }
     }
 }

@@ -5,12 +5,20 @@ pub use state::{IllegalTransition, Resting, State, Step, UnknownState};
 
 use crate::{Error, Result, controls::Verdict};
 use moneta_contracts::events::{OrderSnapshot, Side};
+use moneta_kit::keys::KeyRing;
 use moneta_types::{
     Cause, Currency, Date, DecisionId, ExecutionId, Money, OrderId, PortfolioId, Price, Quantity, RecommendationId,
     Symbol, Timestamp, UserId,
 };
 use rust_decimal::Decimal;
 use sha2::{Digest as _, Sha256};
+
+/// What an order's idempotency key is sealed as, with its owner's key: keys are his own words.
+pub const KEY: &str = "order.key";
+/// What the words of a client who cancels are sealed as.
+pub const REASON: &str = "order.reason";
+/// What is told of a cancellation by the client, whatever his words.
+pub const CANCELLED: &str = "cancelled by the client";
 
 /// Market or limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +127,7 @@ pub struct Intent {
     pub expected_price: Option<Price>,
     /// The client was warned and goes on (COBS 10A).
     pub warning_acknowledged: bool,
-    /// The caller's idempotency key.
+    /// The caller's idempotency key; sealed with the owner's key once the order is kept.
     pub key: String,
 }
 
@@ -206,7 +214,7 @@ pub struct Order {
     pub reserved: Money,
     /// Where it stands.
     pub state: State,
-    /// Why, where the state has a reason.
+    /// Why, where the state has a reason; sealed with the owner's key where it is in his own words.
     pub reason: String,
     /// What the controls and rules found.
     pub verdicts: Vec<Verdict>,
@@ -308,8 +316,9 @@ impl Order {
         Ok(Money::sum(self.currency, self.fills.iter().map(|fill| fill.commission))?)
     }
 
-    /// The order as events tell of it.
+    /// The order as events tell of it: without the client's own words, because events are kept for ever.
     pub fn snapshot(&self) -> Result<OrderSnapshot> {
+        let reason = if KeyRing::is_sealed(&self.reason) { CANCELLED } else { &self.reason };
         Ok(OrderSnapshot {
             order_id: self.id,
             portfolio_id: self.intent.portfolio,
@@ -320,7 +329,7 @@ impl Order {
             filled: self.filled()?,
             status: self.state.as_str().to_owned(),
             origin: self.intent.origin.as_str().to_owned(),
-            reason: (!self.reason.is_empty()).then(|| self.reason.clone()),
+            reason: (!reason.is_empty()).then(|| reason.to_owned()),
             recommendation_id: self.intent.recommendation,
             decision_id: self.intent.decision,
             failed_rules: self

@@ -29,7 +29,11 @@ pub async fn cash_of_accounts(reader: &mut Reader<'_>) -> Result<BTreeMap<Portfo
     let rows = reader.all("SELECT portfolio_id, currency, cash_minor FROM accounts", args![]).await?;
     let mut cash = BTreeMap::new();
     for row in rows {
-        cash.insert(row.get("portfolio_id")?, row.money("cash_minor", "currency")?);
+        let portfolio = row.get("portfolio_id")?;
+        match row.money("cash_minor", "currency") {
+            Ok(known) => drop(cash.insert(portfolio, known)),
+            Err(error) => tracing::error!(%portfolio, %error, "the cash of an account cannot be read"),
+        }
     }
     for portfolio in super::portfolios_behind(reader).await? {
         match with_unbooked(reader, portfolio, cash.get(&portfolio).copied()).await {

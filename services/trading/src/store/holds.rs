@@ -1,9 +1,6 @@
-//! Holds that cover orders, as compliance's events tell them.
+//! Holds that cover orders: those that compliance tells of, and the kill switches for one client, which begin here.
 use super::Reader;
-use crate::{
-    Error, Result,
-    order::{Intent, Order},
-};
+use crate::{Error, Result, order::Intent};
 use moneta_kit::{
     args,
     store::{Row, Tx},
@@ -25,6 +22,8 @@ pub struct Hold {
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// Whether it is the kill switch for this client.
+    pub kill_switch: bool,
 }
 
 impl Hold {
@@ -32,41 +31,48 @@ impl Hold {
     pub fn stops(&self, intent: &Intent) -> bool {
         self.owner == intent.owner && self.portfolio.is_none_or(|portfolio| portfolio == intent.portfolio)
     }
-
-    /// Whether it stops a working order.
-    pub fn stops_order(&self, order: &Order) -> bool {
-        self.stops(&order.intent)
-    }
 }
 
-/// Keeps a hold. One that was released stays released, whatever order the news come in.
-pub async fn keep_hold(tx: &mut Tx, hold: &Hold) -> Result<()> {
+/// Keeps a hold; `false` when it is known. One that was released stays released, whatever order the news come in.
+pub async fn keep_hold(tx: &mut Tx, hold: &Hold) -> Result<bool> {
+    let added = tx
+        .execute(
+            "INSERT INTO holds (hold_id, owner_id, portfolio_id, client_text, placed_by, at_micros, active, kill_switch) \
+             VALUES ($1, $2, $3, $4, $5, $6, 1, $7) ON CONFLICT (hold_id) DO NOTHING",
+            args![
+                hold.id,
+                hold.owner,
+                hold.portfolio.map(|id| id.to_string()).unwrap_or_default(),
+                hold.client_text.as_str(),
+                hold.by,
+                hold.at,
+                hold.kill_switch
+            ],
+        )
+        .await?;
+    Ok(added == 1)
+}
+
+/// Ends a hold. When the news of its end come before those of its beginning, the end is remembered, and it never begins.
+pub async fn end_hold(tx: &mut Tx, id: HoldId, owner: UserId) -> Result<()> {
     tx.execute(
-        "INSERT INTO holds (hold_id, owner_id, portfolio_id, client_text, placed_by, at_micros, active) \
-         VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (hold_id) DO NOTHING",
-        args![
-            hold.id,
-            hold.owner,
-            hold.portfolio.map(|id| id.to_string()).unwrap_or_default(),
-            hold.client_text.as_str(),
-            hold.by,
-            hold.at
-        ],
+        "INSERT INTO holds (hold_id, owner_id, portfolio_id, client_text, placed_by, at_micros, active, kill_switch) \
+         VALUES ($1, $2, '', $3, '', 0, 0, 0) ON CONFLICT (hold_id) DO UPDATE SET active = 0",
+        args![id, owner, ClientText::ContactUs.as_str()],
     )
     .await?;
     Ok(())
 }
 
-/// Ends a hold.
-pub async fn end_hold(tx: &mut Tx, id: HoldId) -> Result<()> {
-    tx.execute("UPDATE holds SET active = 0 WHERE hold_id = $1", args![id]).await?;
-    Ok(())
+/// Whether a hold stands, as a reader sees it.
+pub async fn is_active(reader: &mut Reader<'_>, id: HoldId) -> Result<bool> {
+    let sql = "SELECT hold_id FROM holds WHERE hold_id = $1 AND active = 1";
+    Ok(reader.optional(sql, args![id]).await?.is_some())
 }
 
 /// Active holds, of an owner or of all.
 pub async fn active_holds(reader: &mut Reader<'_>, owner: Option<UserId>) -> Result<Vec<Hold>> {
-    let columns =
-        "SELECT hold_id, owner_id, portfolio_id, client_text, placed_by, at_micros FROM holds WHERE active = 1";
+    let columns = "SELECT hold_id, owner_id, portfolio_id, client_text, placed_by, at_micros, kill_switch FROM holds WHERE active = 1";
     let rows = match owner {
         Some(owner) => reader.all(&format!("{columns} AND owner_id = $1 ORDER BY hold_id"), args![owner]).await?,
         None => reader.all(&format!("{columns} ORDER BY hold_id"), args![]).await?,
@@ -84,5 +90,6 @@ fn read(row: &Row) -> Result<Hold> {
         client_text: told.parse().map_err(|_| Error::Stored { what: "client text", value: told })?,
         by: row.text("placed_by")?,
         at: row.get("at_micros")?,
+        kill_switch: row.get("kill_switch")?,
     })
 }

@@ -120,18 +120,18 @@ pub async fn find(reader: &mut Reader<'_>, id: OrderId) -> Result<Option<Order>>
     }
 }
 
-/// The order that an owner made under a key.
-pub async fn find_by_key(reader: &mut Reader<'_>, owner: UserId, key: &str) -> Result<Option<Order>> {
-    let sql = format!("{COLUMNS} WHERE owner_id = $1 AND idempotency_key = $2");
-    match reader.optional(&sql, args![owner, key]).await? {
-        Some(row) => Ok(Some(read(reader, &row).await?.1)),
-        None => Ok(None),
+/// Replaces what an erased user wrote in his own words, sealed or from before it was: the keys that he gave his orders, and
+/// why he cancelled them; and why staff of an older version had stopped him. The orders stay, as the law demands.
+pub async fn forget(tx: &mut Tx, owner: UserId) -> Result<()> {
+    for statement in [
+        "UPDATE orders SET idempotency_key = order_id WHERE owner_id = $1",
+        "UPDATE venue_orders SET reason = '' WHERE standing = 'canceled' AND client_order_id IN \
+         (SELECT client_order_id FROM orders WHERE owner_id = $1)",
+        "UPDATE orders SET reason = '' WHERE owner_id = $1 AND status = 'canceled'",
+        "UPDATE kill_switches SET reason = '' WHERE scope = 'client' AND target = $1",
+    ] {
+        tx.execute(statement, args![owner]).await?;
     }
-}
-
-/// Replaces the keys that an erased user gave his orders: they were his own words. The orders stay, as the law demands.
-pub async fn forget_keys(tx: &mut Tx, owner: UserId) -> Result<()> {
-    tx.execute("UPDATE orders SET idempotency_key = order_id WHERE owner_id = $1", args![owner]).await?;
     Ok(())
 }
 
@@ -179,6 +179,8 @@ pub struct Filter {
     pub portfolio: Option<PortfolioId>,
     /// Of this status, by its name in contracts.
     pub status: Option<String>,
+    /// In which something may still happen.
+    pub working: bool,
     /// Before this place in the book of orders.
     pub before: Option<u64>,
 }
@@ -199,6 +201,9 @@ pub async fn list(reader: &mut Reader<'_>, filter: &Filter, limit: u32) -> Resul
     }
     if let Some(status) = &filter.status {
         add("status =", status, &mut args);
+    }
+    if filter.working {
+        add("working =", &true, &mut args);
     }
     if let Some(before) = filter.before {
         add("seq <", &before, &mut args);

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
 /// What the neighbours know.
@@ -37,6 +38,18 @@ pub struct World {
     pub asked_compliance: u32,
     /// Holds, as they were placed.
     pub holds: Vec<compliance::Hold>,
+    /// Compliance answers nothing about holds.
+    pub compliance_down: bool,
+    /// Compliance knows no client.
+    pub strangers: bool,
+    /// While compliance checks an order, it says so here and waits for the word to go on.
+    pub checking: Option<(Arc<Notify>, Arc<Notify>)>,
+}
+
+impl World {
+    fn compliance(&self) -> Result<(), Status> {
+        if self.compliance_down { Err(Status::unavailable("down")) } else { Ok(()) }
+    }
 }
 
 #[derive(Clone)]
@@ -70,6 +83,11 @@ macro_rules! double {
                 let world = self.0.clone();
                 Box::pin(async move {
                     let path = request.uri().path().to_owned();
+                    let waits = if path.ends_with("/CheckOrder") { world.lock().checking.clone() } else { None };
+                    if let Some((begun, go_on)) = waits {
+                        begun.notify_one();
+                        go_on.notified().await;
+                    }
                     match path.rsplit('/').next().unwrap_or_default() {
                         $($method => {
                             let answer = tower::service_fn(move |request: Request<$request>| {
@@ -215,6 +233,10 @@ fn check_approval(
 
 fn place_hold(world: &Shared, request: Request<compliance::PlaceHoldRequest>) -> Result<compliance::Hold, Status> {
     let mut world = world.lock();
+    world.compliance()?;
+    if world.strangers {
+        return Err(Status::not_found("user does not exist"));
+    }
     let request = request.into_inner();
     let hold = compliance::Hold {
         hold_id: uuid(world.holds.len()),
@@ -238,13 +260,21 @@ fn list_holds(
     world: &Shared,
     request: Request<compliance::ListHoldsRequest>,
 ) -> Result<compliance::ListHoldsResponse, Status> {
-    let user = request.into_inner().user_id;
-    let holds = world.lock().holds.iter().filter(|hold| hold.user_id == user).cloned().collect();
-    Ok(compliance::ListHoldsResponse { holds, next_cursor: String::new() })
+    let world = world.lock();
+    world.compliance()?;
+    let request = request.into_inner();
+    let page = request.page.unwrap_or_default();
+    let after: usize = page.cursor.parse().unwrap_or_default();
+    let limit = if page.limit == 0 { 50 } else { page.limit as usize };
+    let all: Vec<_> = world.holds.iter().filter(|hold| hold.user_id == request.user_id).cloned().collect();
+    let next_cursor = if all.len() > after + limit { (after + limit).to_string() } else { String::new() };
+    Ok(compliance::ListHoldsResponse { holds: all.into_iter().skip(after).take(limit).collect(), next_cursor })
 }
 
 fn release_hold(world: &Shared, request: Request<compliance::ReleaseHoldRequest>) -> Result<compliance::Hold, Status> {
+    let mut world = world.lock();
+    world.compliance()?;
     let id = request.into_inner().hold_id;
-    let hold = world.lock().holds.iter().find(|hold| hold.hold_id == id).cloned();
-    hold.ok_or_else(|| Status::not_found("no such hold"))
+    let place = world.holds.iter().position(|hold| hold.hold_id == id);
+    place.map(|place| world.holds.remove(place)).ok_or_else(|| Status::not_found("no such hold"))
 }

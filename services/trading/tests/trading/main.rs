@@ -8,3 +8,4 @@ mod fills;
 mod orders;
 mod scene;
 mod stops;
+mod stops_and_crashes;

@@ -2,10 +2,11 @@
 use crate::scene::{Scene, anna, answer, ben, failed, order};
 use moneta_contracts::{
     common,
-    events::{OrderAccepted, OrderDenied, OrderSubmitted},
+    events::{OrderAccepted, OrderCanceled, OrderDenied, OrderSubmitted, UserErased},
     trading as pb,
 };
 use moneta_kit::{identity::Role, problem::Kind};
+use moneta_types::Cause;
 
 #[tokio::test]
 async fn an_order_passes_the_controls_and_is_accepted_by_the_broker() {
@@ -41,6 +42,18 @@ async fn the_same_key_sent_many_times_at_once_is_one_order() {
         futures::future::join_all(sent).await.into_iter().map(|made| made.unwrap().order_id).collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(scene.list(anna(), "", common::Page::default()).await.orders.len(), 1);
+}
+
+#[tokio::test]
+async fn orders_in_which_something_may_still_happen_are_listed_by_one_word() {
+    let scene = Scene::new().await;
+    let first = scene.submit(order("buy", "AAPL", "1", "a")).await.unwrap();
+    let second = scene.submit(order("buy", "AAPL", "2", "b")).await.unwrap();
+    scene.cancel_as(anna(), &first.order_id).await.unwrap();
+    let denied = scene.submit(order("sell", "AAPL", "1", "not owned")).await.unwrap();
+    assert_eq!(denied.status, "denied");
+    let working = scene.list(anna(), "working", common::Page::default()).await.orders;
+    assert_eq!(working.iter().map(|order| &order.order_id).collect::<Vec<_>>(), [&second.order_id]);
 }
 
 #[tokio::test]
@@ -238,4 +251,25 @@ async fn orders_are_listed_in_pages_newest_first() {
         }
     }
     assert_eq!(keys, ["5", "4", "3", "2", "1"]);
+}
+
+#[tokio::test]
+async fn the_words_of_a_client_are_in_no_event_and_end_with_his_key() {
+    const WORDS: &str = "Bella needs it for her wedding";
+    let scene = Scene::new().await;
+    let made = scene.submit(order("buy", "AAPL", "1", WORDS)).await.unwrap();
+    let call = scene.stage.call_user(anna(), &[Role::Investor]);
+    let request = pb::CancelOrderRequest { order_id: made.order_id.clone(), reason: WORDS.to_owned() };
+    let cancelled = answer(scene.stage.directory().trading().cancel_order(call.request(request)).await).unwrap();
+    assert_eq!((cancelled.reason.as_str(), cancelled.idempotency_key.as_str()), (WORDS, WORDS), "she reads them");
+    assert_eq!(scene.submit(order("buy", "AAPL", "1", WORDS)).await.unwrap().order_id, made.order_id);
+    scene.stage.quiet().await;
+    let told = scene.stage.events::<OrderCanceled>().await;
+    assert_eq!(told[0].order.reason.as_deref(), Some("cancelled by the client"));
+    assert_eq!(scene.stage.files_with(WORDS), Vec::<std::path::PathBuf>::new());
+    scene.stage.publish(&UserErased { user_id: anna() }, Cause::named("erased")).await;
+    scene.stage.quiet().await;
+    let kept = scene.get(&made.order_id).await;
+    assert_eq!((kept.reason.as_str(), kept.status.as_str()), ("", "canceled"));
+    assert_eq!(kept.idempotency_key, made.order_id);
 }

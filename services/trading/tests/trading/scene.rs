@@ -70,6 +70,9 @@ impl Scene {
             approved: true,
             asked_compliance: 0,
             holds: Vec::new(),
+            compliance_down: false,
+            strangers: false,
+            checking: None,
         })));
         let stage = Stage::builder(&[def])
             .config(move |config| {

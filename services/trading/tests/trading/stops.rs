@@ -9,7 +9,7 @@ use moneta_kit::{
     problem::{Kind, ProblemView},
 };
 
-async fn set(
+pub async fn set(
     scene: &Scene,
     roles: &[Role],
     scope: &str,
@@ -27,7 +27,7 @@ async fn set(
     answer(scene.stage.directory().trading().set_kill_switch(call.request(request)).await)
 }
 
-const STAFF: &[Role] = &[Role::Compliance];
+pub const STAFF: &[Role] = &[Role::Compliance];
 
 #[tokio::test]
 async fn an_engaged_switch_cancels_what_works_and_denies_what_comes_until_it_is_released() {

@@ -1,12 +1,13 @@
 //! Export and erasure.
-use super::{RETAINED, export};
-use crate::{App, Error, Result, account::Account, store::Ending};
-use moneta_contracts::{events::UserErased, portfolio::ListPortfoliosRequest, user as pb};
+use super::{export, retained};
+use crate::{App, Error, Result, store::Ending};
+use moneta_contracts::{events::UserErased, user as pb};
 use moneta_kit::{
-    client::{Call, not_held},
+    client::not_held,
+    erasures::Erasure,
     identity::{Identity, Role},
 };
-use moneta_types::{Cause, HeldAction, UserId};
+use moneta_types::{Cause, HeldAction, Timestamp, UserId};
 
 impl App {
     /// Everything that this service holds about the user, as JSON. Only the user himself gets it (or a service for him):
@@ -29,8 +30,8 @@ impl App {
 
     /// Removes the user's personal data here, destroys his keys, with which everything else that is personal was sealed in
     /// any service, and ends every session. The other services hear of it and drop what they hold. Only what is settled can
-    /// be erased: no money, no instruments, no hold of compliance's. A second request answers what the first did, and finishes
-    /// what it left undone.
+    /// be erased: no money, no instruments, no working orders, no hold of compliance's. A second request answers what the first
+    /// did, and finishes what it left undone.
     pub async fn erase_user(
         &self,
         caller: &Identity,
@@ -55,7 +56,7 @@ impl App {
             None => {
                 // A hold, or an alert that is being looked into, is answered with words that tell neither.
                 not_held(&self.context, user, None, HeldAction::Erasure, cause).await?;
-                self.settled(&stored.account, cause).await?;
+                self.settled(user, cause).await?;
                 let at = self.clock.now();
                 let mut tx = self.store.begin().await?;
                 if self.store.erase(&mut tx, user, at).await? {
@@ -67,40 +68,33 @@ impl App {
                 at
             }
         };
-        self.destroy(user).await?;
-        Ok(pb::EraseUserResponse {
-            erased_micros: at.micros(),
-            retained: RETAINED.iter().map(|reason| (*reason).to_owned()).collect(),
-        })
+        self.destroy(user, at).await?;
+        Ok(pb::EraseUserResponse { erased_micros: at.micros(), retained: retained(at, &self.config.retention) })
     }
 
-    /// Destroys the keys of an erased user, and what the database still shows of him in its log and free pages. After a
-    /// crash the event of the erasure comes here again.
-    pub(crate) async fn destroy(&self, user: UserId) -> Result<()> {
+    /// Destroys the keys of an erased user, and what the database still shows of him in its log and free pages, and notes the
+    /// erasure for the day when an older backup is brought back. After a crash the event of the erasure comes here again.
+    pub(crate) async fn destroy(&self, user: UserId, at: Timestamp) -> Result<()> {
         self.store.destroy_keys(user)?;
+        self.erasures.append(&[Erasure { user_id: user, erased: at }])?;
         self.store.scrub().await
     }
 
-    /// Ok when nothing is owed to the client: no cash, nothing held, in any portfolio.
-    async fn settled(&self, account: &Account, cause: Cause) -> Result<()> {
-        if !account.roles.contains(&Role::Investor) {
-            return Ok(());
+    /// Before the service is ready: whoever's keys were destroyed is erased, whatever an older copy of the store says of him.
+    /// That is what bringing a backup back leaves to be done, and the other services hear of it as of any erasure.
+    pub(crate) async fn repeat_erasures(&self) -> Result<()> {
+        // A crash may have come before the last one was noted.
+        self.erasures.append(&self.store.erased().await?)?;
+        for user in self.store.to_be_erased_again().await? {
+            let at = self.clock.now();
+            let cause = Cause::new(user.uuid()).part("erased again");
+            let mut tx = self.store.begin().await?;
+            self.store.erase(&mut tx, user, at).await?;
+            let ended = self.store.end_all_sessions(&mut tx, user, Ending::Erased, self.now()).await?;
+            tx.publish(&UserErased { user_id: user }, cause.part("erase"), &self.clock).await?;
+            self.commit_ended(tx, ended, cause, "").await?;
+            self.destroy(user, at).await?;
         }
-        let request = ListPortfoliosRequest { owner_id: account.user_id.to_string() };
-        let call = Call::for_user(&self.context, account.user_id, cause.part("settled"));
-        let listed = self.context.directory.portfolio().list_portfolios(call.request(request)).await;
-        let portfolios =
-            listed.map_err(|status| Error::Portfolios(status.message().to_owned()))?.into_inner().portfolios;
-        let owed: Vec<String> = portfolios
-            .into_iter()
-            // One in quarantine may not show what it holds.
-            .filter(|view| {
-                view.quarantined
-                    || !view.holdings.is_empty()
-                    || view.cash.as_ref().is_none_or(|cash| cash.minor_units != 0)
-            })
-            .map(|view| view.portfolio_id)
-            .collect();
-        if owed.is_empty() { Ok(()) } else { Err(Error::Unsettled(owed)) }
+        Ok(())
     }
 }

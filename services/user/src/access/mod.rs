@@ -1,19 +1,14 @@
 //! What a user can ask for about his own data: a copy of everything (GDPR articles 15 and 20), and erasure (article 17).
 mod commands;
+mod retention;
+mod settled;
+
+pub use retention::{Retention, retained};
+pub use settled::Obstacle;
 
 use crate::{account::Account, questionnaire::Questionnaire};
 use moneta_types::Timestamp;
 use serde_json::{Map, Value, json};
-
-/// What stays after an erasure, and why. The personal fields themselves cannot be read any more: their key is destroyed.
-pub const RETAINED: &[&str] = &[
-    "the user's id, roles, consents given and withdrawn, and dates of registration and erasure: proof that the request was carried out (UK GDPR article 5(2))",
-    "versions, dates and resulting profile of suitability questionnaires, without the answers: records of suitability, \
-     5 years (Delegated Regulation 2017/565 article 72, SYSC 9.1.2R)",
-    "orders, executions, ledger and advice records kept by id: records of services and transactions, 5 years \
-     (MiFID II article 16(6), SYSC 9.1.2R)",
-    "the audit chain, which names users by id alone: it is append-only so that it can be verified (article 72)",
-];
 
 /// A consent as it was given or withdrawn.
 #[derive(Debug, Clone)]

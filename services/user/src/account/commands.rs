@@ -1,8 +1,6 @@
 //! Registration, provisioning, and changes of the profile.
-use super::{
-    Account, Autonomy, Email, Password, Status, base_currency, display_name, password::About, roles, time_zone,
-};
-use crate::{App, Error, Result, store::NewAccount};
+use super::{Account, Email, Password, Status, base_currency, display_name, password::About, roles, time_zone};
+use crate::{App, Error, Result, access::DOCUMENTS, preferences, store::NewAccount};
 use moneta_contracts::{
     events::{ProfileChanged, UserRegistered},
     user as pb,
@@ -29,6 +27,7 @@ impl App {
         let email = Email::parse(&request.email)?;
         let about = About { email: email.as_str(), name: &request.display_name };
         let password = Password::new("password", &request.password, about)?;
+        let accepts = documents(&request.accepts)?;
         let user_id = UserId::from_uuid(cause.derive("user"));
         let account = Account {
             user_id,
@@ -39,7 +38,6 @@ impl App {
             status: Status::Active,
             created: self.clock.now(),
             vulnerable: false,
-            autonomy: Autonomy::Advise,
             time_zone: chrono_tz::Tz::UTC,
         };
         if let Some(before) = self.store.account(user_id).await?
@@ -48,7 +46,7 @@ impl App {
             let same = self.hasher.verify(before.password_hash, Password::attempt(&request.password)).await?;
             return if same { Ok(before.account) } else { Err(Error::KeyReused { what: "registration" }) };
         }
-        self.create(account, &email, password, user_id.to_string(), cause).await
+        self.create(account, &email, password, (user_id.to_string(), &accepts), cause).await
     }
 
     /// Creates or returns an account with roles. The id derives from the platform's seed and the e-mail address, so that
@@ -73,14 +71,13 @@ impl App {
             status: Status::Active,
             created: self.clock.now(),
             vulnerable: request.vulnerable,
-            autonomy: Autonomy::Advise,
             time_zone: time_zone(&request.time_zone)?,
         };
         // A demo's password is known to everybody anyway; people choose theirs when they register.
         let password = Password::provisioned(&request.password)?;
         // The event's id comes from the account, so that two runs tell it alike.
         let cause = Cause::new(account.user_id.uuid());
-        match self.create(account, &email, password, caller.subject.clone(), cause).await {
+        match self.create(account, &email, password, (caller.subject.clone(), &[]), cause).await {
             // Another request was faster; its account is the answer.
             Err(Error::EmailTaken) => {
                 let stored = self.store.account_by_email(&index).await?;
@@ -108,7 +105,7 @@ impl App {
         account: Account,
         email: &Email,
         password: Password,
-        actor: String,
+        (actor, accepts): (String, &[&'static str]),
         cause: Cause,
     ) -> Result<Account> {
         let password_hash = self.hasher.hash(password).await?;
@@ -121,6 +118,9 @@ impl App {
             must_change_password: false,
         };
         self.store.insert_account(&mut tx, new).await?;
+        for document in accepts {
+            self.decide(&mut tx, account.user_id, document, preferences::ACCEPTED).await?;
+        }
         let roles = account.roles.iter().map(ToString::to_string).collect();
         let event = UserRegistered { user_id: account.user_id, roles };
         tx.publish_as(&event, cause.part("account"), &actor, &self.clock).await?;
@@ -167,6 +167,22 @@ impl App {
         caller.sees_clients();
         self.store.investors().await
     }
+}
+
+/// The documents that somebody accepts as he registers, each once.
+fn documents(names: &[String]) -> Result<Vec<&'static str>> {
+    let mut found = Vec::new();
+    for name in names {
+        let known = DOCUMENTS.iter().map(|(document, _)| *document).find(|document| document == name);
+        match known.filter(|document| !found.contains(document)) {
+            Some(document) => found.push(document),
+            None => {
+                let allowed = "each one of terms_of_service, privacy_notice, algorithm_disclosure, once";
+                return Err(Error::invalid("accepts", name.as_str(), allowed));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// How far the agent may go has one source, the portfolio's mandate.

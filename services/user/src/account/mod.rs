@@ -1,4 +1,4 @@
-//! The account: who a user is, what he may do, and how the agent may act for him.
+//! The account: who a user is and what he may do. How the agent may act for him, the mandates of his portfolios say.
 mod commands;
 pub mod email;
 pub mod password;
@@ -15,7 +15,6 @@ use crate::{Error, Result};
 use moneta_contracts::user as pb;
 use moneta_kit::identity::Role;
 use moneta_types::{Currency, Timestamp, UserId};
-use std::str::FromStr;
 
 /// Whether an account can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,40 +48,6 @@ impl Status {
     }
 }
 
-/// How the agent may act for a user; the mandate holds the limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Autonomy {
-    /// The agent advises; the user places orders himself.
-    Advise,
-    /// The agent proposes; nothing is ordered before the user approves.
-    Approve,
-    /// The agent acts inside the mandate.
-    Discretionary,
-}
-
-impl Autonomy {
-    /// The name in store and contract.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Advise => "advise",
-            Self::Approve => "approve",
-            Self::Discretionary => "discretionary",
-        }
-    }
-}
-
-impl FromStr for Autonomy {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "advise" => Ok(Self::Advise),
-            "approve" => Ok(Self::Approve),
-            "discretionary" => Ok(Self::Discretionary),
-            _ => Err(Error::invalid("autonomy", text, "one of advise, approve, discretionary")),
-        }
-    }
-}
-
 /// An account with its personal fields in the clear, as it is inside one request; at rest they are encrypted.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -102,8 +67,6 @@ pub struct Account {
     pub created: Timestamp,
     /// Needs more care (PRIN 2A): wording and gates change.
     pub vulnerable: bool,
-    /// Not used any more: the mandate says how the agent may act. The column goes with a later version.
-    pub autonomy: Autonomy,
     /// Where his day begins and ends.
     pub time_zone: chrono_tz::Tz,
 }
@@ -179,9 +142,8 @@ mod tests {
             time_zone("Mars/Olympus").unwrap_err(),
             base_currency("usd").unwrap_err(),
             roles(&["king".to_owned()]).unwrap_err(),
-            "always".parse::<Autonomy>().unwrap_err(),
         ];
-        let fields = ["display_name", "display_name", "time_zone", "base_currency", "roles", "autonomy"];
+        let fields = ["display_name", "display_name", "time_zone", "base_currency", "roles"];
         for (error, field) in errors.iter().zip(fields) {
             assert!(error.to_string().starts_with(field), "{error}");
         }

@@ -21,8 +21,11 @@ pub const ALGORITHM_DISCLOSURE: &str = "algorithm_disclosure";
 
 const CONSENT: &str = "one of accepted, withdrawn";
 
+/// The value of a consent that was given.
+pub const ACCEPTED: &str = "accepted";
+
 fn is_consent(value: &str) -> bool {
-    matches!(value, "accepted" | "withdrawn")
+    matches!(value, ACCEPTED | "withdrawn")
 }
 
 /// The version of the document that a preference consents to; nothing for one that is no consent. A consent is what its owner

@@ -63,7 +63,12 @@ impl App {
                 self.forgive(&mut tx, &attempt).await?;
                 let kind = (stored.generation, stored.must_change_password);
                 let begun = self.begin_session(&mut tx, account.user_id, kind, cause).await?;
-                let device = self.remember_device(&mut tx, account.user_id, &attempt.place).await?;
+                let device = match &caller {
+                    // A confirmation of somebody who is signed in already: no device came, and none is let in by it. Remembered,
+                    // these would push out the devices from which he signs in.
+                    Some(caller) if caller.on_behalf_of.is_some() => String::new(),
+                    _ => self.remember_device(&mut tx, account.user_id, &attempt.place).await?,
+                };
                 tx.commit().await?;
                 let session = self.open(account.user_id, account.roles, begun)?;
                 Ok(pb::Session { device_token: device, ..session })
@@ -184,7 +189,8 @@ impl App {
         let which = (found.user, found.session);
         if let Some(ended) = self.store.end_session(&mut tx, which, why, self.now()).await? {
             self.tell(&mut tx, found.user, why.as_str(), cause).await?;
-            self.commit_ended(tx, ended, cause, "").await?;
+            let actor = actor(found.user, why.as_str());
+            self.commit_ended(tx, ended, cause, &actor).await?;
         }
         Ok(())
     }
@@ -198,9 +204,8 @@ impl App {
     }
 
     async fn tell(&self, tx: &mut Tx, user_id: UserId, change: &str, cause: Cause) -> Result<()> {
-        // Nobody is known to have tried a wrong password or to hold a copied token.
-        let actor = if matches!(change, "logged_in" | "logged_out") { user_id.to_string() } else { String::new() };
-        tx.publish_as(&SessionChanged { user_id, change: change.to_owned() }, cause, &actor, &self.clock).await?;
+        let actor = actor(user_id, change);
+        tx.publish_vouched(&SessionChanged { user_id, change: change.to_owned() }, cause, &actor, &self.clock).await?;
         Ok(())
     }
 
@@ -243,5 +248,13 @@ impl App {
             password_change_only: session.password_change_only,
             device_token: String::new(),
         })
+    }
+}
+
+/// Who brought a change of a session about: the user himself, or somebody of whom no more is known than which account he tried.
+fn actor(user: UserId, change: &str) -> String {
+    match change {
+        "logged_in" | "logged_out" => user.to_string(),
+        _ => format!("anonymous for {user}"),
     }
 }

@@ -2,7 +2,7 @@
 use super::{FOUR_EYES, Member, OneTimePassword, staff_roles};
 use crate::{
     App, Error, Result,
-    account::{Account, Autonomy, Email, Password, Status, display_name, password::About},
+    account::{Account, Email, Password, Status, display_name, password::About},
     session::Place,
     store::{Ending, NewAccount, StoredAccount},
 };
@@ -95,7 +95,6 @@ impl App {
             status: Status::Active,
             created: self.clock.now(),
             vulnerable: false,
-            autonomy: Autonomy::Advise,
             time_zone: chrono_tz::Tz::UTC,
         };
         let user_id = account.user_id;

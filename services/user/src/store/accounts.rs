@@ -3,7 +3,7 @@ use super::Store;
 use crate::{
     Error, Result,
     access::Consent,
-    account::{Account, Autonomy, Status, Vault},
+    account::{Account, Status, Vault},
 };
 use moneta_kit::{
     args,
@@ -13,7 +13,7 @@ use moneta_kit::{
 use moneta_types::{Currency, Timestamp, UserId};
 
 const COLUMNS: &str = "user_id, email_sealed, display_name_sealed, password_hash, roles, base_currency, status, \
-                       vulnerable, autonomy, time_zone, created, erased, token_generation, must_change_password";
+                       vulnerable, time_zone, created, erased, token_generation, must_change_password";
 
 /// An account as stored: the account itself, and what only this service reads.
 pub struct StoredAccount {
@@ -88,7 +88,6 @@ impl Store {
             status: Status::from_stored(&row.text("status")?)?,
             created: row.get("created")?,
             vulnerable: row.int("vulnerable")? != 0,
-            autonomy: row.text("autonomy")?.parse::<Autonomy>()?,
             time_zone: crate::account::time_zone(&row.text("time_zone")?)?,
         };
         let erased = row.opt_int("erased")?.map(Timestamp::from_micros);
@@ -105,8 +104,8 @@ impl Store {
         let roles: Vec<String> = account.roles.iter().map(ToString::to_string).collect();
         tx.execute(
             "INSERT INTO accounts (user_id, email_index, email_sealed, display_name_sealed, password_hash, roles, \
-             base_currency, status, vulnerable, autonomy, time_zone, created, must_change_password) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             base_currency, status, vulnerable, time_zone, created, must_change_password) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             args![
                 account.user_id,
                 new.email_index,
@@ -117,7 +116,6 @@ impl Store {
                 account.base_currency,
                 account.status.as_str(),
                 account.vulnerable,
-                account.autonomy.as_str(),
                 account.time_zone.name(),
                 account.created,
                 new.must_change_password
@@ -137,12 +135,11 @@ impl Store {
         let vault = stored.vault.as_ref().ok_or(Error::Erased)?;
         let changed = tx
             .execute(
-                "UPDATE accounts SET display_name_sealed = $1, time_zone = $2, autonomy = $3, vulnerable = $4 \
-                 WHERE user_id = $5 AND status = 'active'",
+                "UPDATE accounts SET display_name_sealed = $1, time_zone = $2, vulnerable = $3 \
+                 WHERE user_id = $4 AND status = 'active'",
                 args![
                     vault.seal("display_name", &account.display_name)?,
                     account.time_zone.name(),
-                    account.autonomy.as_str(),
                     account.vulnerable,
                     account.user_id
                 ],
@@ -179,7 +176,13 @@ impl Store {
             .db
             .fetch_all("SELECT key, value FROM preferences WHERE user_id = $1 ORDER BY key", args![user])
             .await?;
-        rows.iter().map(|row| Ok((row.text("key")?, row.text("value")?))).collect()
+        rows.iter()
+            .map(|row| {
+                let key = row.text("key")?;
+                let value = self.keys.open_text(user, &preference(&key), &row.text("value")?)?;
+                Ok((key, value))
+            })
+            .collect()
     }
 
     /// Sets one preference.
@@ -187,7 +190,7 @@ impl Store {
         tx.execute(
             "INSERT INTO preferences (user_id, key, value) VALUES ($1, $2, $3) \
              ON CONFLICT (user_id, key) DO UPDATE SET value = excluded.value",
-            args![user, key, value],
+            args![user, key, self.keys.seal_text(user, &preference(key), value)?],
         )
         .await?;
         Ok(())
@@ -224,6 +227,11 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// What a preference is sealed as, with the user's key: what somebody excludes may tell what he believes.
+fn preference(key: &str) -> String {
+    format!("preference.{key}")
 }
 
 /// None at all, where every role of a new account waits for a second admin.

@@ -6,6 +6,7 @@ pub mod neighbours;
 use moneta_contracts::{
     doubles::HoldsDouble,
     portfolio::ListPortfoliosResponse,
+    trading::ListOrdersResponse,
     user::{Account, Answers, RegisterRequest},
 };
 use moneta_kit::{client::Call, entropy::fresh_cause, problem::Problem, testing::Stage};
@@ -18,6 +19,7 @@ pub async fn stage() -> Stage {
     Stage::builder(&[moneta_user::SERVICE])
         .config(|config| config.with("user.password.memory_kib", 64_u32).with("user.password.iterations", 1_u32))
         .fake("portfolio", neighbours::answering(&ListPortfoliosResponse::default()))
+        .fake("trading", neighbours::answering(&ListOrdersResponse::default()))
         .fake("compliance", Routes::new(HoldsDouble::nothing_held()))
         .start()
         .await
@@ -29,6 +31,7 @@ pub async fn register(stage: &Stage, email: &str) -> Account {
         password: PASSWORD.to_owned(),
         display_name: "Ada Lovelace".to_owned(),
         base_currency: "USD".to_owned(),
+        ..Default::default()
     };
     let call = Call::anonymous(fresh_cause());
     stage.directory().user().register(call.request(request)).await.unwrap().into_inner()

@@ -193,6 +193,14 @@ impl Consumer {
         outcome
     }
 
+    /// Asks the handler to set aside whom an event concerns that would be dead otherwise.
+    async fn set_aside(&self, event: &Envelope, why: &str) -> Result<bool, HandlerError> {
+        AssertUnwindSafe(self.handler.set_aside(event, why))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(HandlerError::retryable(panic_text(panic.as_ref()))))
+    }
+
     async fn failed(
         &mut self,
         sequence: u64,
@@ -201,10 +209,22 @@ impl Consumer {
         tries: u32,
         error: &HandlerError,
     ) -> Result<()> {
-        let counted = if error.remedy == Remedy::Wait { attempts } else { attempts + 1 };
+        let mut counted = if error.remedy == Remedy::Wait { attempts } else { attempts + 1 };
         let text = error.describe();
         let (group, id, kind) = (&self.group, event.id, &event.event_type);
-        if error.remedy == Remedy::GiveUp || counted >= self.shared.options.max_attempts {
+        let over = error.remedy == Remedy::GiveUp || counted >= self.shared.options.max_attempts;
+        let aside = if over { self.set_aside(event, &text).await } else { Ok(false) };
+        if let Err(error) = &aside {
+            // Whoever it concerns is set aside at the next attempt.
+            tracing::warn!(%group, %id, r#type = %kind, error = %error.describe(), "nobody can be set aside for an event");
+            counted = attempts;
+        } else if aside.is_ok_and(|aside| aside) {
+            if self.parking.holds(sequence) {
+                tables::unpark(&self.shared.db, group, sequence, self.done_with(sequence)).await?;
+                self.parking.remove(sequence);
+            }
+            return Ok(());
+        } else if over {
             tracing::error!(%group, %id, r#type = %kind, attempts = counted, error = %text, "event is dead");
             metrics::counter!("moneta_events_dead_total", "group" => group.clone()).increment(1);
             let done = self.done_with(sequence);

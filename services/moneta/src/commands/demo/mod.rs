@@ -31,6 +31,14 @@ pub async fn run(args: Demo) -> Result<()> {
     }
     let imported = config.global()?.data_dir.join("market-data").join("imported");
     if !imported.exists() {
+        // Checked when it is read, and not only when it was fetched: what the demo decides on is what is pinned.
+        if !moneta_inference::is_pinned_folder(&advisor.assets, "market")? {
+            return Err(Error::Failed(format!(
+                "the market history in {} is not the one that was fetched: a file was changed, added or removed; `make \
+                 fetch` brings it back, and history of your own goes in with `moneta market import`",
+                history.display()
+            )));
+        }
         let import = market::import(&config, std::slice::from_ref(&history), Options::default());
         let Some(done) = stop.unless(import).await else { return Ok(()) };
         done?;
@@ -75,7 +83,8 @@ fn configure(args: &Demo) -> Result<Config> {
         &folder,
         &format!(
             "# What this demo was started with.\n{seed}log = \"warn,qdrant_edge=error\"\n\n[clock]\nmode = \"replay\"\nfrom = \"{from}\"\n\n\
-             [market_data.replay]\nfrom = \"{from}\"\n{until}",
+             [market_data.replay]\nfrom = \"{from}\"\n{until}\n\
+             [contact]\nemail = \"help@example.com\"\n",
             from = args.from
         ),
     )?;

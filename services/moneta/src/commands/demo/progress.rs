@@ -4,7 +4,6 @@ use crate::{Result, output};
 use indicatif::{ProgressBar, ProgressStyle};
 use moneta_contracts::{
     advisor::ListRecommendationsRequest,
-    common::Page,
     compliance::VerifyAuditRequest,
     convert,
     events::{AlertRaised, Event as _, MarketMoved, RecommendationClosed, RecommendationIssued},
@@ -14,7 +13,7 @@ use moneta_contracts::{
     trading::ListOrdersRequest,
     user::ListInvestorsRequest,
 };
-use moneta_kit::runner::Running;
+use moneta_kit::{client::every_page, runner::Running};
 use serde_json::{Value, json};
 
 /// Events read at a time.
@@ -95,23 +94,6 @@ fn line(kind: &str, data: &Value) -> Option<String> {
     }
 }
 
-/// Every item of a list, page by page: a count of the first page would be the page's size.
-macro_rules! every {
-    ($call:expr, $client:expr, $list:ident, $request:expr, $items:ident) => {{
-        let (mut found, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let mut request = $request.clone();
-            request.page = Some(Page { limit: 200, cursor });
-            let answer = $client.$list($call.request(request)).await?.into_inner();
-            found.extend(answer.$items);
-            if answer.next_cursor.is_empty() {
-                break found;
-            }
-            cursor = answer.next_cursor;
-        }
-    }};
-}
-
 /// Figures of each investor and of the books at the end.
 pub async fn summary(running: &Running) -> Result<Value> {
     let call = running.call().deadline(std::time::Duration::from_secs(60));
@@ -126,13 +108,33 @@ pub async fn summary(running: &Running) -> Result<Value> {
             let id = portfolio.portfolio_id.clone();
             let request = PerformanceRequest { portfolio_id: id.clone(), ..PerformanceRequest::default() };
             let performance = directory.portfolio().performance(call.request(request)).await?.into_inner();
-            let request = ListOrdersRequest { portfolio_id: id.clone(), ..ListOrdersRequest::default() };
-            let orders = every!(call, directory.trading(), list_orders, request, orders);
-            let request =
-                ListRecommendationsRequest { portfolio_id: id.clone(), ..ListRecommendationsRequest::default() };
-            let advice = every!(call, directory.advisor(), list_recommendations, request, recommendations);
-            let request = ListNotificationsRequest { user_id: owner_id.clone(), ..ListNotificationsRequest::default() };
-            let told = every!(call, directory.notification(), list_notifications, request, notifications);
+            let orders = every_page(|page| {
+                let request = ListOrdersRequest { portfolio_id: id.clone(), page: Some(page), ..Default::default() };
+                let (mut trading, request) = (directory.trading(), call.request(request));
+                async move {
+                    let found = trading.list_orders(request).await?.into_inner();
+                    Ok((found.orders, found.next_cursor))
+                }
+            });
+            let advice = every_page(|page| {
+                let portfolio_id = id.clone();
+                let request = ListRecommendationsRequest { portfolio_id, page: Some(page), ..Default::default() };
+                let (mut advisor, request) = (directory.advisor(), call.request(request));
+                async move {
+                    let found = advisor.list_recommendations(request).await?.into_inner();
+                    Ok((found.recommendations, found.next_cursor))
+                }
+            });
+            let told = every_page(|page| {
+                let user_id = owner_id.clone();
+                let request = ListNotificationsRequest { user_id, page: Some(page), unread_only: false };
+                let (mut notification, request) = (directory.notification(), call.request(request));
+                async move {
+                    let found = notification.list_notifications(request).await?.into_inner();
+                    Ok((found.notifications, found.next_cursor))
+                }
+            });
+            let (orders, advice, told) = (orders.await?, advice.await?, told.await?);
             investors.push(json!({
                 "email": account.email, "user_id": owner_id, "portfolio_id": id,
                 "value": convert::money("value", portfolio.value.clone())?,

@@ -251,6 +251,17 @@ impl PaperBroker {
         Ok(quarantine::put(tx, unit, event, &(), &trouble.to_string(), &self.clock).await?)
     }
 
+    /// Cancels an order within a transaction, and says where it stands then; nothing when it never arrived.
+    pub async fn cancel_within(&self, tx: &mut Tx, id: &str, reason: &str) -> Result<Option<Report>> {
+        let Some(mut order) = tables::find_within(tx, id).await? else { return Ok(None) };
+        if order.standing == Standing::Working {
+            order.standing = Standing::Canceled;
+            reason.clone_into(&mut order.reason);
+            tables::save(tx, &order).await?;
+        }
+        Ok(Some(order.report()))
+    }
+
     /// Does for one order what it missed of a day, and says where it stands then.
     pub async fn redo(&self, tx: &mut Tx, id: &str, event: &Envelope) -> Result<Option<Report>, HandlerError> {
         let Some(order) = tables::find_within(tx, id).await? else { return Ok(None) };
@@ -314,16 +325,11 @@ impl Broker for PaperBroker {
 
     async fn cancel(&self, client_order_id: &str, reason: &str) -> Result<Report> {
         let mut tx = self.db.begin().await?;
-        let Some(mut order) = tables::find_within(&mut tx, client_order_id).await? else {
+        let Some(report) = self.cancel_within(&mut tx, client_order_id, reason).await? else {
             return Err(Error::NotAtBroker { client_order_id: client_order_id.to_owned() });
         };
-        if order.standing == Standing::Working {
-            order.standing = Standing::Canceled;
-            reason.clone_into(&mut order.reason);
-            tables::save(&mut tx, &order).await?;
-            tx.commit().await?;
-        }
-        Ok(order.report())
+        tx.commit().await?;
+        Ok(report)
     }
 
     async fn report(&self, client_order_id: &str) -> Result<Option<Report>> {

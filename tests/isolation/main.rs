@@ -2,9 +2,21 @@
 //! notifications and audit entries are byte for byte what they would have been.
 #![allow(clippy::unwrap_used)]
 
-use moneta_kit::{args, store::Db};
-use moneta_tests::{Api, Fixture, History, Shape, Stagehand, run, seeded, text};
+mod faces;
+mod hostile;
+mod importers;
+mod messages;
+mod poison;
+mod short_history;
+
+use hostile::Hostile;
+use moneta_kit::{args, entropy, store::Db};
+use moneta_tests::{Api, Fixture, History, Shape, Stagehand, ids_in, run, seeded, text};
 use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 const CLIENTS: [&str; 3] = ["cautious", "balanced", "adventurous"];
 const EMAIL: &str = "mallory@example.com";
@@ -109,4 +121,110 @@ async fn a_hostile_client_changes_no_byte_of_any_other_clients_days() {
         }
     }
     stage.stop().await;
+}
+
+/// Nothing is refused because too much was asked for in too short a time: when that is would depend on the machine.
+const UNHURRIED: [(&str, &str); 4] = [
+    ("MONETA__GATEWAY__USER_RATE__BURST", "100000"),
+    ("MONETA__GATEWAY__USER_RATE__PER_MINUTE", "100000"),
+    ("MONETA__GATEWAY__AUTH_RATE__BURST", "1000"),
+    ("MONETA__GATEWAY__AUTH_RATE__PER_MINUTE", "10000"),
+];
+/// Seeds of the short form.
+const SEEDS: [u64; 2] = [1, 2];
+/// Actions of each day.
+const ACTIONS: u32 = 40;
+
+/// What the clients are shown, by client and path.
+type Shown = BTreeMap<String, String>;
+
+/// Plays two days, with what a seed makes of the hostile client or without him. Then what is kept, and what everybody else is
+/// shown.
+async fn days(fixture: Fixture, seed: Option<u64>) -> (History, Shown) {
+    let stage = Stagehand::start_with(Shape::OneProcess, fixture, "2020-01-10", &UNHURRIED).await;
+    let mut hostile = None;
+    if let Some(seed) = seed {
+        let mut client = Hostile::arrive(&stage, seed).await;
+        client.act(ACTIONS).await;
+        hostile = Some(client);
+    }
+    stage.end_day().await;
+    if let Some(client) = &mut hostile {
+        client.act(ACTIONS / 2).await;
+        for nth in 0..6 {
+            client.inject(&stage, nth).await;
+        }
+        for _ in 0..3 {
+            client.damage(&stage).await;
+        }
+        client.act(ACTIONS / 2).await;
+    }
+    stage.end_day().await;
+    let shown = shown(&stage).await;
+    let fixture = stage.stop().await;
+    (History::of(&fixture.data()).await, shown)
+}
+
+async fn shown(stage: &Stagehand) -> Shown {
+    let mut shown = Shown::new();
+    for client in CLIENTS {
+        let api = stage.user(client).await;
+        let portfolio = text(&api.portfolio().await, "portfolio_id");
+        for path in [
+            format!("/api/v1/portfolios/{portfolio}"),
+            format!("/api/v1/portfolios/{portfolio}/performance"),
+            format!("/api/v1/portfolios/{portfolio}/transactions"),
+            "/api/v1/orders".to_owned(),
+            "/api/v1/recommendations".to_owned(),
+            "/api/v1/notifications".to_owned(),
+            "/api/v1/mandate".to_owned(),
+        ] {
+            let body = api.get(&path).await.ok();
+            shown.insert(format!("{client} {path}"), body.to_string());
+        }
+    }
+    shown
+}
+
+/// A number that whoever runs the test asks for.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")))
+}
+
+/// How a seed is run by itself.
+fn again(seed: u64) -> String {
+    format!("MONETA_FUZZ_SEED={seed} cargo test --workspace --locked --test isolation fuzz")
+}
+
+/// Everything of every other client is what it would have been, and what is new speaks of none of them.
+fn compare(seed: u64, calm: &(History, Shown), hurt: &(History, Shown)) {
+    let again = again(seed);
+    let differences = calm.0.differences(&hurt.0);
+    let lost: Vec<_> = differences.iter().filter(|line| line.contains(": lost: ")).collect();
+    assert!(lost.is_empty(), "seed {seed}: {} rows were lost or changed; {again}\n{lost:#?}", lost.len());
+    let others = calm.0.ids();
+    let touching: Vec<_> = differences.iter().filter(|line| ids_in(line).any(|id| others.contains(&id))).collect();
+    assert!(touching.is_empty(), "seed {seed}: what is new concerns others; {again}\n{touching:#?}");
+    assert!(!differences.is_empty(), "seed {seed}: the client left no trace");
+    for (path, body) in &calm.1 {
+        assert_eq!(body, &hurt.1[path], "seed {seed}: {path} is another; {again}");
+    }
+}
+
+/// A few seeds, or the one in `MONETA_FUZZ_SEED`, or as many as there is time for in `MONETA_FUZZ_SECONDS`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fuzz_one_clients_actions_and_compare_every_other_clients_days() {
+    let ground = seeded("2020-01-08").await;
+    let calm = days(ground.copied(), None).await;
+    let (started, time) = (Instant::now(), number("MONETA_FUZZ_SECONDS").map(Duration::from_secs));
+    let seeds: Box<dyn Iterator<Item = u64>> = match (number("MONETA_FUZZ_SEED"), time) {
+        (Some(seed), _) => Box::new(std::iter::once(seed)),
+        (None, Some(_)) => Box::new(std::iter::repeat_with(|| entropy::fresh_uuid().as_u128() as u64 >> 16)),
+        (None, None) => Box::new(SEEDS.into_iter()),
+    };
+    for seed in seeds.take_while(|_| time.is_none_or(|time| started.elapsed() < time)) {
+        eprintln!("seed {seed}: {}", again(seed));
+        compare(seed, &calm, &days(ground.copied(), Some(seed)).await);
+    }
 }
