@@ -198,7 +198,7 @@ fn every_advisory_lies_where_its_crate_is_and_every_exception_says_why() {
     }
 }
 
-/// What deny.toml says of quick-xml: polars could read from a network, and with it XML, only if it were given an address.
+/// polars could read from a network, and with it XML, only if it were given an address, and built with its cloud features.
 #[test]
 fn polars_is_given_bytes_and_files_and_never_an_address() {
     let mut found = Vec::new();
