@@ -59,7 +59,7 @@ lint: ## Formatting, clippy (warnings denied), dependencies' licences, sources a
 schema: ## Agree upon changed contracts: writes services/contracts/schema.binpb, and refuses what breaks an older peer
 	scripts/schema.sh write
 
-doc: ## The documentation of every crate, every public item described, warnings denied; into target/doc
+doc: ## The documentation of every crate, warnings denied; into target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 audit: ## Dependencies against the whole live advisory database, and withdrawn versions refused; needs network

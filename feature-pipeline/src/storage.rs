@@ -51,7 +51,7 @@ pub fn write(dir: &Path, view: &FeatureView, history: &DataFrame) -> Result<Stor
     Ok(stored)
 }
 
-/// Reads back what [`write`] wrote.
+/// Reads back what [`write()`] wrote.
 ///
 /// # Errors
 /// [`Error::FileDigest`] and [`Error::ManifestDigest`] when a byte differs; [`Error::Io`] and [`Error::Json`].

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Every day of every instrument for which the inputs are defined, in the order of symbol and date.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The instruments, in the order that [`Row::symbol`] counts.
+    /// The instruments, in the order that `Row::symbol` counts.
     pub symbols: Vec<String>,
     /// The rows.
     pub rows: Vec<Row>,

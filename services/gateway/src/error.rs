@@ -130,7 +130,7 @@ impl From<tonic::Status> for Error {
 }
 
 impl IntoResponse for Error {
-    /// The error travels as an extension; [`crate::edge::finish`] writes it, because it knows the path.
+    /// The error travels as an extension; `crate::edge::finish` writes it, because it knows the path.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);

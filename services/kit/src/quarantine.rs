@@ -2,7 +2,7 @@
 //! what it missed, and leaves everybody else's day untouched.
 //!
 //! A loop over units takes a [savepoint](Tx::savepoint) for each. What fails for a reason of its own is undone to there and
-//! [put](put) here, in the same transaction as the work of all the others; a unit that is held already only [misses](miss)
+//! [`put`] here, in the same transaction as the work of all the others; a unit that is held already only misses ([`miss`])
 //! the event. What is kept: since when, why, how often it was tried, and every event that it missed, in order. The unit
 //! moves no money until it is released. An operator asks for a [`Request`]; the running service redoes what was missed, in
 //! order and each in a transaction of its own, with the code that did not succeed before. What can never be done is skipped,

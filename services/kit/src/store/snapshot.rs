@@ -1,4 +1,4 @@
-//! A database as of one instant, copied page by page by SQLite's online backup (https://sqlite.org/c3ref/backup_finish.html).
+//! A database as of one instant, copied page by page by SQLite's online backup (<https://sqlite.org/c3ref/backup_finish.html>).
 //!
 //! Every page keeps its number, so that what did not change between two copies lies at the same place in both, and an
 //! incremental backup knows it again. (`VACUUM INTO` numbers pages anew and moves nearly everything.) Free pages are copied

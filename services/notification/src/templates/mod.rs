@@ -3,7 +3,7 @@
 //!
 //! A text promises nothing that no code does, and quotes the firm's contact where it asks somebody to get in touch.
 //!
-//! Texts are plain. Whatever enters one from outside goes through [`line`], so that it can neither begin a new line nor,
+//! Texts are plain. Whatever enters one from outside goes through [`line()`], so that it can neither begin a new line nor,
 //! in a subject, a new header.
 
 macro_rules! topics {
